@@ -1,0 +1,3 @@
+/** Runs the bodies of steps: the context they get, the registry of built-in bodies, and the worker threads that host them. */
+
+export type { Progress, StepContext } from './context.ts'

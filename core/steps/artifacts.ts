@@ -1,0 +1,102 @@
+/**
+ * What flows along the arrows of a pipeline: small JSON references to immutable things in the store. The literal `kind`
+ * makes wrong wiring a compile error; the digests make every reference checkable and every step's inputs cacheable.
+ */
+
+import { z } from 'zod'
+
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex')
+export const objectName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, 'must be lower-case letters, digits and hyphens, at most 40')
+
+/** Bytes in the store under `blobs/sha256/<aa>/<digest>`. */
+export const blobRef = z.object({ sha256, sizeBytes: z.int().nonnegative() })
+
+/** One immutable version of a dataset. `version` is the digest of its content: images, labels, splits. */
+export const datasetVersion = z.object({ kind: z.literal('dataset-version'), dataset: objectName, version: sha256, images: z.int().nonnegative() })
+
+/** Matrix float32 [n, d], row-major, rows in ascending order of image digest of `dataset`'s version. */
+export const embeddings = z.object({
+  kind: z.literal('embeddings'),
+  dataset: datasetVersion,
+  matrix: blobRef,
+  images: z.int().positive(),
+  dims: z.int().positive(),
+  /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, d] `embedding`. */
+  embedder: blobRef,
+  inputSize: z.object({ height: z.int().positive(), width: z.int().positive() }),
+})
+
+/** `assignment` int32 [n] in row order of the embeddings, `centroids` float32 [k, d], both little-endian. */
+export const clusters = z.object({ kind: z.literal('clusters'), embeddings, k: z.int().positive(), assignment: blobRef, centroids: blobRef })
+
+/** A statistical bound on the share of right labels over all labelled images of one frozen version. */
+export const certificate = z.object({
+  kind: z.literal('certificate'),
+  report: blobRef,
+  atLeast: z.number().min(0).max(1),
+  confidence: z.number().min(0).max(1),
+})
+
+/** A trained network that nobody has registered yet. `digest` covers weights, signature, classes, preprocessing, inputs and seeds. */
+export const trainedModel = z.object({
+  kind: z.literal('trained-model'),
+  digest: sha256,
+  /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, C] `scores` (probabilities, rows sum to 1). */
+  onnx: blobRef,
+  /** The trainer's `model.json`: classes, preprocessing, signature. */
+  description: blobRef,
+  trainer: z.string(),
+  classes: z.array(z.string()).min(2),
+  inputSize: z.object({ height: z.int().positive(), width: z.int().positive() }),
+})
+
+export const interval = z.tuple([z.number(), z.number()])
+export const classScore = z.object({ class: z.string(), images: z.int(), precision: z.number().nullable(), recall: z.number().nullable() })
+
+export const evaluationReport = z.object({
+  kind: z.literal('evaluation-report'),
+  model: sha256,
+  report: blobRef,
+  html: blobRef,
+  /** Per held-out image the evaluated class, for the proof step: JSON lines {digest, class, score}. */
+  predictions: blobRef,
+  images: z.int(),
+  humanSeen: z.int(),
+  accuracy: z.number(),
+  /** Two-sided 95 % (Wilson). */
+  interval,
+  perClass: z.array(classScore),
+  /** True where there is no champion yet. */
+  beatsChampion: z.boolean(),
+})
+
+export const modelVersion = z.object({ kind: z.literal('model-version'), name: objectName, version: z.int().positive(), digest: sha256 })
+
+export const endpoint = z.object({ kind: z.literal('endpoint'), name: objectName, revision: z.int().positive(), url: z.string() })
+
+/** Seconds a person needs for the same work by the keyboard cost model, beside what the session took. */
+export const labellingStats = z.object({
+  images: z.int(),
+  screens: z.int(),
+  /** Images shown to a person, with repeats. */
+  shown: z.int(),
+  misfits: z.int(),
+  singles: z.int(),
+  audits: z.int(),
+  gold: z.int(),
+  costModel: z.literal('keyboard'),
+  humanSeconds: z.number(),
+  /** One-by-one seconds for all images over `humanSeconds`. */
+  speedUp: z.number(),
+})
+
+export type BlobRef = z.infer<typeof blobRef>
+export type DatasetVersion = z.infer<typeof datasetVersion>
+export type Embeddings = z.infer<typeof embeddings>
+export type Clusters = z.infer<typeof clusters>
+export type Certificate = z.infer<typeof certificate>
+export type TrainedModel = z.infer<typeof trainedModel>
+export type EvaluationReport = z.infer<typeof evaluationReport>
+export type ModelVersion = z.infer<typeof modelVersion>
+export type Endpoint = z.infer<typeof endpoint>
+export type LabellingStats = z.infer<typeof labellingStats>

@@ -1,0 +1,155 @@
+/** The built-in steps: what goes in, what comes out, and how patiently each is run. The bodies live in their core modules. */
+
+import { z } from 'zod'
+import { defineBuiltIn } from './define.ts'
+import * as a from './artifacts.ts'
+
+/** Makes one immutable version of a dataset from a folder, an archive (.zip, .tar, .tar.gz) or an S3 prefix. */
+export const importImages = defineBuiltIn({
+  name: 'import-images',
+  input: z.object({
+    dataset: a.objectName,
+    source: z.string().min(1).describe('Folder, archive, or s3://bucket/prefix'),
+    labels: z.enum(['none', 'folders']).default('none').describe('Whether sub-folder names become labels'),
+    heldOutShare: z.number().min(0.02).max(0.5).default(0.2).describe('Share of images kept for evaluation'),
+    seed: z.int().default(7),
+  }),
+  output: a.datasetVersion.extend({
+    duplicates: z.int(),
+    nearDuplicates: z.int().describe('Images grouped with an almost equal one; a group never lies across splits'),
+    rejected: z.int(),
+    report: a.blobRef.describe('JSON {rejected: [{path, reason}], duplicates, groups, balance}'),
+  }),
+  policy: { queue: 'cpu', timeout: '6h', cache: false },
+})
+
+/** Pins what a dataset is now. */
+export const snapshotDataset = defineBuiltIn({
+  name: 'snapshot-dataset',
+  input: z.object({ dataset: a.objectName, ref: z.string().default('latest') }),
+  output: a.datasetVersion,
+  policy: { queue: 'pipeline', timeout: '1m', cache: false },
+})
+
+/** Turns every image into a vector. `fitted` learns the embedder from the training split; a path names an ONNX file of yours. */
+export const embedImages = defineBuiltIn({
+  name: 'embed-images',
+  input: z.object({
+    version: a.datasetVersion,
+    model: z.string().default('fitted').describe('"fitted", or the path of an ONNX file'),
+    dims: z.int().min(32).max(8192).default(1600).describe('Length of a fitted embedding'),
+    seed: z.int().default(7),
+  }),
+  output: a.embeddings,
+  policy: { queue: 'cpu', timeout: '12h' },
+})
+
+/** Groups look-alikes, so that people judge a screen of them at once. k defaults to the number of images over 40. */
+export const clusterEmbeddings = defineBuiltIn({
+  name: 'cluster-embeddings',
+  input: z.object({ embeddings: a.embeddings, k: z.int().min(2).max(4000).optional(), seed: z.int().default(7) }),
+  output: a.clusters,
+  policy: { queue: 'cpu', timeout: '2h' },
+})
+
+/** Asks people (or a simulated annotator) for labels, predicts the rest, and certifies how many of all labels are right. */
+export const annotate = defineBuiltIn({
+  name: 'annotate',
+  kind: 'annotate',
+  input: z.object({
+    version: a.datasetVersion,
+    embeddings: a.embeddings,
+    clusters: a.clusters,
+    classes: z.array(z.string().min(1).max(60)).min(2, 'needs at least two classes').max(200),
+    annotator: z.enum(['web', 'simulated']).default('web'),
+    oracle: z.string().optional().describe('For the simulated annotator alone: JSON file {image digest: class}'),
+    targetAccuracy: z.number().min(0.5).max(0.999).default(0.98),
+    seed: z.int().default(7),
+  }),
+  output: z.object({
+    version: a.datasetVersion,
+    session: z.string(),
+    certificate: a.certificate.nullable(),
+    stats: a.labellingStats,
+  }),
+  policy: { queue: 'cpu', timeout: '365d' },
+})
+
+/** Trains a classifier on the labelled training split. `head` fits a linear head on the frozen embedder, in seconds on a CPU. */
+export const trainClassifier = defineBuiltIn({
+  name: 'train-classifier',
+  input: z.object({ version: a.datasetVersion, embeddings: a.embeddings, trainer: z.enum(['head']).default('head'), seed: z.int().default(7) }),
+  output: a.trainedModel,
+  policy: { queue: 'cpu', timeout: '24h' },
+})
+
+/** Measures a model on human-seen labels of the held-out split, and nothing else. */
+export const evaluate = defineBuiltIn({
+  name: 'evaluate',
+  input: z.object({
+    model: a.trainedModel,
+    version: a.datasetVersion,
+    champion: z.string().optional().describe('Model and alias to beat, as name@champion'),
+    minGain: z.number().min(-1).max(1).default(0).describe('Accuracy gain over the champion, 0–1'),
+  }),
+  output: a.evaluationReport,
+  policy: { queue: 'cpu', timeout: '6h', cache: false },
+})
+
+/** Waits for a person. Refusal fails the run with the reason given. */
+export const approve = defineBuiltIn({
+  name: 'approve',
+  kind: 'approve',
+  input: z.object({
+    subject: z.union([a.evaluationReport, a.modelVersion, a.trainedModel]),
+    question: z.string().default('Go on?'),
+    allowUnverified: z.boolean().default(true).describe('Whether an answer from the Temporal UI, which names nobody, counts'),
+  }),
+  output: z.object({ approved: z.literal(true), by: z.string(), at: z.string(), why: z.string() }),
+  policy: { queue: 'pipeline', timeout: '365d', cache: false },
+})
+
+/** Adds a model to the registry, after running it and checking its golden outputs. The same model gets the same number again. */
+export const registerModel = defineBuiltIn({
+  name: 'register-model',
+  input: z.object({ name: a.objectName, model: a.trainedModel, report: a.evaluationReport, alias: z.string().default('candidate') }),
+  output: a.modelVersion,
+  policy: { queue: 'cpu', timeout: '1h', cache: false },
+})
+
+/** Rolls a model out behind an endpoint; traffic moves when its replicas are loaded and warmed. */
+export const deployEndpoint = defineBuiltIn({
+  name: 'deploy-endpoint',
+  input: z.object({
+    name: a.objectName,
+    model: a.modelVersion,
+    replicas: z.int().min(1).max(64).default(2),
+    queueLimit: z.int().min(1).max(100_000).default(256),
+    captureBytes: z.int().nonnegative().default(0).describe('Predicted images kept for labelling, in bytes; 0 is off'),
+    captureDataset: a.objectName.optional(),
+  }),
+  output: a.endpoint,
+  policy: { queue: 'pipeline', timeout: '30m', cache: false },
+})
+
+/** Sends the held-out images through the live endpoint and compares with the evaluation. Fails when an answer differs. */
+export const proveEndpoint = defineBuiltIn({
+  name: 'prove-endpoint',
+  input: z.object({
+    endpoint: a.endpoint,
+    report: a.evaluationReport,
+    version: a.datasetVersion,
+    oracle: z.string().optional().describe('JSON file {image digest: class}, to measure true accuracy'),
+    images: z.int().positive().max(100_000).default(2_000).describe('Held-out images sent at most'),
+  }),
+  output: z.object({ checked: z.int(), agree: z.number(), accuracy: z.number().nullable(), firstAnswerMs: z.number() }),
+  policy: { queue: 'cpu', timeout: '2h', cache: false },
+})
+
+/** Takes what an endpoint captured into the dataset, as unlabelled images. */
+export const collectCaptured = defineBuiltIn({
+  name: 'collect-captured',
+  input: z.object({ dataset: a.objectName, endpoint: a.objectName }),
+  output: a.datasetVersion.extend({ added: z.int() }),
+  policy: { queue: 'cpu', timeout: '2h', cache: false },
+})

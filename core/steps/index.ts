@@ -1,0 +1,17 @@
+/** The built-in steps and the artifacts that flow between them: what a pipeline file imports as `gyre/steps`. */
+
+export * from './catalogue.ts'
+export * as artifacts from './artifacts.ts'
+export type {
+  BlobRef,
+  Certificate,
+  Clusters,
+  DatasetVersion,
+  Embeddings,
+  Endpoint,
+  EvaluationReport,
+  LabellingStats,
+  ModelVersion,
+  TrainedModel,
+} from './artifacts.ts'
+export type { StepDefinition, StepInput, StepOutput, StepPolicy } from './define.ts'
