@@ -17,60 +17,243 @@ const unavailable = { retryable: true, exitCode: 5, httpStatus: 503 } as const
 
 /** Every code a user can meet, sorted by code within its area. Append here; a test keeps README.md in step. */
 export const CATALOGUE = {
-  INTERNAL: { when: 'A failure that Gyre did not foresee.', remedy: 'Report it with the run id; `gyre run resume` tries again.', retryable: true, exitCode: 1, httpStatus: 500 },
-  INVALID_NAME: { when: 'A name does not match [a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?.', remedy: 'Use lower-case letters, digits and hyphens, at most 40.', ...user },
-  INVALID_INPUT: { when: 'A value given to a command, a step or an HTTP call does not fit its schema.', remedy: 'Mend the value at the path that the message names.', ...user },
+  INTERNAL: {
+    when: 'A failure that Gyre did not foresee.',
+    remedy: 'Report it with the run id; `gyre run resume` tries again.',
+    retryable: true,
+    exitCode: 1,
+    httpStatus: 500,
+  },
+  INVALID_NAME: {
+    when: 'A name does not match [a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?.',
+    remedy: 'Use lower-case letters, digits and hyphens, at most 40.',
+    ...user,
+  },
+  INVALID_INPUT: {
+    when: 'A value given to a command, a step or an HTTP call does not fit its schema.',
+    remedy: 'Mend the value at the path that the message names.',
+    ...user,
+  },
 
-  PIPELINE_NOT_FOUND: { when: 'No pipeline has this name.', remedy: 'List them with `gyre pipeline list`.', ...missing },
-  PIPELINE_INVALID: { when: 'A pipeline file does not define a usable pipeline.', remedy: 'Mend the definition as the message says.', ...user },
-  PIPELINE_PARAMS_INVALID: { when: 'A parameter of a run is missing, unknown, or outside its bounds.', remedy: 'Mend the parameter at the path that the message names.', ...user },
-  PLAN_TOO_LARGE: { when: 'A plan has more than 2,000 nodes or 1 MB.', remedy: 'Fan out with fewer, larger steps.', ...user },
+  PIPELINE_NOT_FOUND: {
+    when: 'No pipeline has this name.',
+    remedy: 'List them with `gyre pipeline list`.',
+    ...missing,
+  },
+  PIPELINE_INVALID: {
+    when: 'A pipeline file does not define a usable pipeline.',
+    remedy: 'Mend the definition as the message says.',
+    ...user,
+  },
+  PIPELINE_PARAMS_INVALID: {
+    when: 'A parameter of a run is missing, unknown, or outside its bounds.',
+    remedy: 'Mend the parameter at the path that the message names.',
+    ...user,
+  },
+  PLAN_TOO_LARGE: {
+    when: 'A plan has more than 2,000 nodes or 1 MB.',
+    remedy: 'Fan out with fewer, larger steps.',
+    ...user,
+  },
   RUN_NOT_FOUND: { when: 'No run has this id.', remedy: 'List them with `gyre run list`.', ...missing },
-  RUN_NOT_RESUMABLE: { when: 'The run is in flight or completed, so there is nothing to resume.', remedy: 'Start a new run, or wait for this one.', ...conflict },
-  STEP_OUTPUT_INVALID: { when: 'A step returned something its output schema refuses.', remedy: 'Mend the step.', ...failed },
+  RUN_NOT_RESUMABLE: {
+    when: 'The run is in flight or completed, so there is nothing to resume.',
+    remedy: 'Start a new run, or wait for this one.',
+    ...conflict,
+  },
+  STEP_OUTPUT_INVALID: {
+    when: 'A step returned something its output schema refuses.',
+    remedy: 'Mend the step.',
+    ...failed,
+  },
 
-  OBJECT_NOT_FOUND: { when: 'The store has no object under this key.', remedy: 'Restore it from a backup, or run the step that made it again.', ...missing },
-  OBJECT_CORRUPT: { when: 'The bytes of an object do not have the digest in its name.', remedy: 'Restore the object from a backup.', ...failed },
-  STORE_UNSAFE: { when: 'Two writers won the same create-only key in the race probe.', remedy: 'Use a store whose conditional writes are atomic.', ...unavailable, retryable: false },
-  STORE_UNAVAILABLE: { when: 'The object store does not answer.', remedy: 'Check its address and credentials; Gyre keeps trying.', ...unavailable },
-  STORE_DISK_FULL: { when: 'A write found no room on the disk.', remedy: 'Free some space, then `gyre run resume`.', ...unavailable, retryable: false },
-  STATE_IN_USE: { when: 'Another process runs on the same state folder.', remedy: 'Use it, stop it, or choose another folder with `--state`.', ...conflict },
-  PORT_IN_USE: { when: 'A port that was asked for by name is taken.', remedy: 'Choose another port, or leave it out.', ...conflict },
-  STACK_NOT_RUNNING: { when: 'The command needs the stack, and `--no-start` was given.', remedy: 'Start it with `gyre dev`.', ...unavailable, retryable: false },
-  STACK_START_FAILED: { when: 'A part of the stack did not start.', remedy: 'Read the log that the message names.', ...unavailable, retryable: false },
-  TEMPORAL_NOT_FOUND: { when: 'No Temporal server could be found or built.', remedy: 'Use one of the five ways that the message lists.', ...unavailable, retryable: false },
-  TEMPORAL_UNAVAILABLE: { when: 'The Temporal server does not answer.', remedy: 'Check its address; Gyre keeps trying.', ...unavailable },
+  OBJECT_NOT_FOUND: {
+    when: 'The store has no object under this key.',
+    remedy: 'Restore it from a backup, or run the step that made it again.',
+    ...missing,
+  },
+  OBJECT_CORRUPT: {
+    when: 'The bytes of an object do not have the digest in its name.',
+    remedy: 'Restore the object from a backup.',
+    ...failed,
+  },
+  STORE_UNSAFE: {
+    when: 'Two writers won the same create-only key in the race probe.',
+    remedy: 'Use a store whose conditional writes are atomic.',
+    ...unavailable,
+    retryable: false,
+  },
+  STORE_UNAVAILABLE: {
+    when: 'The object store does not answer.',
+    remedy: 'Check its address and credentials; Gyre keeps trying.',
+    ...unavailable,
+  },
+  STORE_DISK_FULL: {
+    when: 'A write found no room on the disk.',
+    remedy: 'Free some space, then `gyre run resume`.',
+    ...unavailable,
+    retryable: false,
+  },
+  STATE_IN_USE: {
+    when: 'Another process runs on the same state folder.',
+    remedy: 'Use it, stop it, or choose another folder with `--state`.',
+    ...conflict,
+  },
+  PORT_IN_USE: {
+    when: 'A port that was asked for by name is taken.',
+    remedy: 'Choose another port, or leave it out.',
+    ...conflict,
+  },
+  STACK_NOT_RUNNING: {
+    when: 'The command needs the stack, and `--no-start` was given.',
+    remedy: 'Start it with `gyre dev`.',
+    ...unavailable,
+    retryable: false,
+  },
+  STACK_START_FAILED: {
+    when: 'A part of the stack did not start.',
+    remedy: 'Read the log that the message names.',
+    ...unavailable,
+    retryable: false,
+  },
+  TEMPORAL_NOT_FOUND: {
+    when: 'No Temporal server could be found or built.',
+    remedy: 'Use one of the five ways that the message lists.',
+    ...unavailable,
+    retryable: false,
+  },
+  TEMPORAL_UNAVAILABLE: {
+    when: 'The Temporal server does not answer.',
+    remedy: 'Check its address; Gyre keeps trying.',
+    ...unavailable,
+  },
 
-  DATASET_NOT_FOUND: { when: 'No dataset has this name, or it has no such version.', remedy: 'List them with `gyre dataset list`.', ...missing },
-  DATASET_EMPTY: { when: 'A source holds no image that can be read.', remedy: 'Point to a folder with images.', ...user },
-  DATASET_SOURCE_NOT_FOUND: { when: 'The folder, archive or prefix to import does not exist.', remedy: 'Check the path.', ...missing },
-  DATASET_ONE_CLASS: { when: 'Fewer than two classes are known, so there is nothing to tell apart.', remedy: 'Give at least two classes.', ...user },
-  IMAGE_UNREADABLE: { when: 'The bytes are not an image that Gyre decodes.', remedy: 'Send JPEG, PNG, WebP, TIFF or GIF.', ...user },
-  IMAGE_TOO_LARGE: { when: 'An image has more than 100 megapixels.', remedy: 'Scale it down.', ...user, httpStatus: 413 },
+  DATASET_NOT_FOUND: {
+    when: 'No dataset has this name, or it has no such version.',
+    remedy: 'List them with `gyre dataset list`.',
+    ...missing,
+  },
+  DATASET_EMPTY: {
+    when: 'A source holds no image that can be read.',
+    remedy: 'Point to a folder with images.',
+    ...user,
+  },
+  DATASET_SOURCE_NOT_FOUND: {
+    when: 'The folder, archive or prefix to import does not exist.',
+    remedy: 'Check the path.',
+    ...missing,
+  },
+  DATASET_ONE_CLASS: {
+    when: 'Fewer than two classes are known, so there is nothing to tell apart.',
+    remedy: 'Give at least two classes.',
+    ...user,
+  },
+  IMAGE_UNREADABLE: {
+    when: 'The bytes are not an image that Gyre decodes.',
+    remedy: 'Send JPEG, PNG, WebP, TIFF or GIF.',
+    ...user,
+  },
+  IMAGE_TOO_LARGE: {
+    when: 'An image has more than 100 megapixels.',
+    remedy: 'Scale it down.',
+    ...user,
+    httpStatus: 413,
+  },
 
-  CLUSTERING_TOO_FEW_IMAGES: { when: 'More clusters are asked for than there are images.', remedy: 'Lower k or add images.', ...user },
-  EMBEDDER_INVALID: { when: 'An embedder is not a usable ONNX file.', remedy: 'Give a model from uint8 [N, H, W, 3] to float32 [N, d].', ...user },
-  SESSION_NOT_FOUND: { when: 'No labelling session has this id.', remedy: 'List them with `gyre annotate list`.', ...missing },
-  SESSION_CLOSED: { when: 'The labelling session has ended; its answers are kept.', remedy: 'Start another run to label more.', ...conflict },
-  SESSION_HOST_UNAVAILABLE: { when: 'The process that hosts the labelling session is being restarted.', remedy: 'Wait a moment; nothing is lost.', ...unavailable },
+  CLUSTERING_TOO_FEW_IMAGES: {
+    when: 'More clusters are asked for than there are images.',
+    remedy: 'Lower k or add images.',
+    ...user,
+  },
+  EMBEDDER_INVALID: {
+    when: 'An embedder is not a usable ONNX file.',
+    remedy: 'Give a model from uint8 [N, H, W, 3] to float32 [N, d].',
+    ...user,
+  },
+  SESSION_NOT_FOUND: {
+    when: 'No labelling session has this id.',
+    remedy: 'List them with `gyre annotate list`.',
+    ...missing,
+  },
+  SESSION_CLOSED: {
+    when: 'The labelling session has ended; its answers are kept.',
+    remedy: 'Start another run to label more.',
+    ...conflict,
+  },
+  SESSION_HOST_UNAVAILABLE: {
+    when: 'The process that hosts the labelling session is being restarted.',
+    remedy: 'Wait a moment; nothing is lost.',
+    ...unavailable,
+  },
   SCREEN_INVALID: { when: 'An answer does not fit the screen it answers.', remedy: 'Reload the page.', ...user },
-  TOO_FEW_LABELS: { when: 'A step needs more labelled images than the version has.', remedy: 'Label more images first.', ...failed },
+  TOO_FEW_LABELS: {
+    when: 'A step needs more labelled images than the version has.',
+    remedy: 'Label more images first.',
+    ...failed,
+  },
 
-  TRAINING_FAILED: { when: 'The trainer ended with an error.', remedy: 'Read its log; mend; `gyre run resume`.', ...failed },
+  TRAINING_FAILED: {
+    when: 'The trainer ended with an error.',
+    remedy: 'Read its log; mend; `gyre run resume`.',
+    ...failed,
+  },
   JOB_CONFLICT: { when: 'A job of the same name has another specification.', remedy: 'Use another name.', ...conflict },
-  MODEL_NOT_FOUND: { when: 'No model has this name, version or alias.', remedy: 'List them with `gyre model list`.', ...missing },
-  MODEL_REFUSED: { when: 'A model does not reproduce its golden outputs or has a wrong signature.', remedy: 'Train or export it again.', ...failed },
-  ALGORITHM_INVALID: { when: 'An algorithm file does not define a usable algorithm.', remedy: 'Mend the definition as the message says.', ...user },
+  MODEL_NOT_FOUND: {
+    when: 'No model has this name, version or alias.',
+    remedy: 'List them with `gyre model list`.',
+    ...missing,
+  },
+  MODEL_REFUSED: {
+    when: 'A model does not reproduce its golden outputs or has a wrong signature.',
+    remedy: 'Train or export it again.',
+    ...failed,
+  },
+  ALGORITHM_INVALID: {
+    when: 'An algorithm file does not define a usable algorithm.',
+    remedy: 'Mend the definition as the message says.',
+    ...user,
+  },
 
-  ENDPOINT_NOT_FOUND: { when: 'No endpoint has this name.', remedy: 'List them with `gyre endpoint list`.', ...missing },
-  ENDPOINT_NOT_READY: { when: 'A revision did not become ready in time.', remedy: 'Read the log of its replica.', ...failed, httpStatus: 503 },
-  ENDPOINT_OVERLOADED: { when: 'The queue of the endpoint is full.', remedy: 'Try again after the time in Retry-After, or add replicas.', ...unavailable },
-  ENDPOINT_DISAGREES: { when: 'The live endpoint gives other answers than the evaluation.', remedy: 'Do not use it; report it with the run id.', ...failed },
+  ENDPOINT_NOT_FOUND: {
+    when: 'No endpoint has this name.',
+    remedy: 'List them with `gyre endpoint list`.',
+    ...missing,
+  },
+  ENDPOINT_NOT_READY: {
+    when: 'A revision did not become ready in time.',
+    remedy: 'Read the log of its replica.',
+    ...failed,
+    httpStatus: 503,
+  },
+  ENDPOINT_OVERLOADED: {
+    when: 'The queue of the endpoint is full.',
+    remedy: 'Try again after the time in Retry-After, or add replicas.',
+    ...unavailable,
+  },
+  ENDPOINT_DISAGREES: {
+    when: 'The live endpoint gives other answers than the evaluation.',
+    remedy: 'Do not use it; report it with the run id.',
+    ...failed,
+  },
 
   BATCH_NOT_FOUND: { when: 'No batch task has this id.', remedy: 'List them with `gyre batch list`.', ...missing },
-  APPROVAL_REFUSED: { when: 'A person refused the approval.', remedy: 'See the reason in the step; start a new run.', ...failed },
-  UNAUTHENTICATED: { when: 'The call carries no valid login.', remedy: 'Open the one-time link that `gyre dev` or `gyre user add` printed.', ...user, httpStatus: 401 },
-  FORBIDDEN: { when: 'The role of the caller does not allow the call.', remedy: 'Ask an owner for the role.', ...user, httpStatus: 403 },
+  APPROVAL_REFUSED: {
+    when: 'A person refused the approval.',
+    remedy: 'See the reason in the step; start a new run.',
+    ...failed,
+  },
+  UNAUTHENTICATED: {
+    when: 'The call carries no valid login.',
+    remedy: 'Open the one-time link that `gyre dev` or `gyre user add` printed.',
+    ...user,
+    httpStatus: 401,
+  },
+  FORBIDDEN: {
+    when: 'The role of the caller does not allow the call.',
+    remedy: 'Ask an owner for the role.',
+    ...user,
+    httpStatus: 403,
+  },
 } as const satisfies Record<string, ErrorFacts>
 
 export type ErrorCode = keyof typeof CATALOGUE

@@ -38,7 +38,12 @@ export function toPlatformError(error: unknown): PlatformError {
   if (isPlatformError(error)) return error
   const system = error as NodeJS.ErrnoException
   if (system?.code === 'ENOSPC')
-    return new PlatformError('STORE_DISK_FULL', 'the disk that holds the store is full; free some space and resume', {}, { cause: error })
+    return new PlatformError(
+      'STORE_DISK_FULL',
+      'the disk that holds the store is full; free some space and resume',
+      {},
+      { cause: error },
+    )
   const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
   return new PlatformError('INTERNAL', message || 'an unexpected failure without a message', {}, { cause: error })
 }

@@ -7,7 +7,11 @@ export type Logger = PinoLogger
 /** @param name - the process that speaks: `worker`, `api`, `gateway`, `inference`. */
 export function createLogger(name: string, level: string = 'info'): Logger {
   return pino(
-    { name, level, redact: { paths: ['*.token', '*.password', '*.secret', '*.authorization', '*.cookie'], censor: '[hidden]' } },
+    {
+      name,
+      level,
+      redact: { paths: ['*.token', '*.password', '*.secret', '*.authorization', '*.cookie'], censor: '[hidden]' },
+    },
     pino.destination({ fd: 2, sync: true }),
   )
 }

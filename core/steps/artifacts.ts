@@ -6,13 +6,20 @@
 import { z } from 'zod'
 
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex')
-export const objectName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, 'must be lower-case letters, digits and hyphens, at most 40')
+export const objectName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, 'must be lower-case letters, digits and hyphens, at most 40')
 
 /** Bytes in the store under `blobs/sha256/<aa>/<digest>`. */
 export const blobRef = z.object({ sha256, sizeBytes: z.int().nonnegative() })
 
 /** One immutable version of a dataset. `version` is the digest of its content: images, labels, splits. */
-export const datasetVersion = z.object({ kind: z.literal('dataset-version'), dataset: objectName, version: sha256, images: z.int().nonnegative() })
+export const datasetVersion = z.object({
+  kind: z.literal('dataset-version'),
+  dataset: objectName,
+  version: sha256,
+  images: z.int().nonnegative(),
+})
 
 /** Matrix float32 [n, d], row-major, rows in ascending order of image digest of `dataset`'s version. */
 export const embeddings = z.object({
@@ -27,7 +34,13 @@ export const embeddings = z.object({
 })
 
 /** `assignment` int32 [n] in row order of the embeddings, `centroids` float32 [k, d], both little-endian. */
-export const clusters = z.object({ kind: z.literal('clusters'), embeddings, k: z.int().positive(), assignment: blobRef, centroids: blobRef })
+export const clusters = z.object({
+  kind: z.literal('clusters'),
+  embeddings,
+  k: z.int().positive(),
+  assignment: blobRef,
+  centroids: blobRef,
+})
 
 /** A statistical bound on the share of right labels over all labelled images of one frozen version. */
 export const certificate = z.object({
@@ -51,7 +64,12 @@ export const trainedModel = z.object({
 })
 
 export const interval = z.tuple([z.number(), z.number()])
-export const classScore = z.object({ class: z.string(), images: z.int(), precision: z.number().nullable(), recall: z.number().nullable() })
+export const classScore = z.object({
+  class: z.string(),
+  images: z.int(),
+  precision: z.number().nullable(),
+  recall: z.number().nullable(),
+})
 
 export const evaluationReport = z.object({
   kind: z.literal('evaluation-report'),
@@ -70,9 +88,19 @@ export const evaluationReport = z.object({
   beatsChampion: z.boolean(),
 })
 
-export const modelVersion = z.object({ kind: z.literal('model-version'), name: objectName, version: z.int().positive(), digest: sha256 })
+export const modelVersion = z.object({
+  kind: z.literal('model-version'),
+  name: objectName,
+  version: z.int().positive(),
+  digest: sha256,
+})
 
-export const endpoint = z.object({ kind: z.literal('endpoint'), name: objectName, revision: z.int().positive(), url: z.string() })
+export const endpoint = z.object({
+  kind: z.literal('endpoint'),
+  name: objectName,
+  revision: z.int().positive(),
+  url: z.string(),
+})
 
 /** Seconds a person needs for the same work by the keyboard cost model, beside what the session took. */
 export const labellingStats = z.object({

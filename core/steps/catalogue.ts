@@ -78,7 +78,12 @@ export const annotate = defineBuiltIn({
 /** Trains a classifier on the labelled training split. `head` fits a linear head on the frozen embedder, in seconds on a CPU. */
 export const trainClassifier = defineBuiltIn({
   name: 'train-classifier',
-  input: z.object({ version: a.datasetVersion, embeddings: a.embeddings, trainer: z.enum(['head']).default('head'), seed: z.int().default(7) }),
+  input: z.object({
+    version: a.datasetVersion,
+    embeddings: a.embeddings,
+    trainer: z.enum(['head']).default('head'),
+    seed: z.int().default(7),
+  }),
   output: a.trainedModel,
   policy: { queue: 'cpu', timeout: '24h' },
 })
@@ -103,7 +108,10 @@ export const approve = defineBuiltIn({
   input: z.object({
     subject: z.union([a.evaluationReport, a.modelVersion, a.trainedModel]),
     question: z.string().default('Go on?'),
-    allowUnverified: z.boolean().default(true).describe('Whether an answer from the Temporal UI, which names nobody, counts'),
+    allowUnverified: z
+      .boolean()
+      .default(true)
+      .describe('Whether an answer from the Temporal UI, which names nobody, counts'),
   }),
   output: z.object({ approved: z.literal(true), by: z.string(), at: z.string(), why: z.string() }),
   policy: { queue: 'pipeline', timeout: '365d', cache: false },
@@ -112,7 +120,12 @@ export const approve = defineBuiltIn({
 /** Adds a model to the registry, after running it and checking its golden outputs. The same model gets the same number again. */
 export const registerModel = defineBuiltIn({
   name: 'register-model',
-  input: z.object({ name: a.objectName, model: a.trainedModel, report: a.evaluationReport, alias: z.string().default('candidate') }),
+  input: z.object({
+    name: a.objectName,
+    model: a.trainedModel,
+    report: a.evaluationReport,
+    alias: z.string().default('candidate'),
+  }),
   output: a.modelVersion,
   policy: { queue: 'cpu', timeout: '1h', cache: false },
 })

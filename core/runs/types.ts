@@ -1,0 +1,71 @@
+/** What is told of runs to people and scripts: `gyre run list|show --json`, the API and the pages share these shapes. */
+
+export type RunStatus = 'queued' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled'
+export type StepStatus = RunStatus | 'skipped'
+
+/** Where a step's result came from: computed in this run, found in the cache, or kept from before a resume. */
+export type StepOrigin = 'ran' | 'hit' | 'recovered'
+
+export interface RunSummary {
+  readonly id: string
+  readonly pipeline: string
+  readonly status: RunStatus
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly endedAt: string | null
+}
+
+export interface StepReport {
+  readonly id: string
+  readonly step: string
+  readonly needs: readonly string[]
+  readonly status: StepStatus
+  readonly origin: StepOrigin | null
+  readonly attempts: number
+  readonly startedAt: string | null
+  readonly endedAt: string | null
+  /** One line: why it ran or not, what it waits for, or the cause of its failure. */
+  readonly reason: string | null
+  readonly progress: {
+    readonly done: number
+    readonly total?: number
+    readonly unit: string
+    readonly note?: string
+  } | null
+  readonly outputs: unknown
+  /** Set on a failed step: its code in the error catalogue. */
+  readonly code: string | null
+}
+
+export interface RunReport extends RunSummary {
+  readonly params: unknown
+  readonly temporalUrl: string | null
+  readonly steps: readonly StepReport[]
+}
+
+export interface PipelineInfo {
+  readonly name: string
+  /** Path of the file, relative to the project folder. */
+  readonly file: string
+  readonly description: string
+  /** JSON schema of its parameters. */
+  readonly params: unknown
+}
+
+/** What the API, and through it the command line and the pages, ask of the engine. The adapter speaks to Temporal. */
+export interface Engine {
+  pipelines(): Promise<readonly PipelineInfo[]>
+  /** The frozen plan (`Plan` of #core/plan) that a run with these parameters would carry out. */
+  plan(pipeline: string, params: unknown): Promise<unknown>
+  start(pipeline: string, params: unknown, options: { by: string; runId?: string }): Promise<{ id: string }>
+  list(): Promise<readonly RunSummary[]>
+  /** @throws {PlatformError} `RUN_NOT_FOUND`. */
+  show(run: string): Promise<RunReport>
+  /** Returns at once; the run is over when `show` says so (within 5 s). */
+  cancel(run: string, by: string): Promise<void>
+  /** @throws {PlatformError} `RUN_NOT_RESUMABLE`. */
+  resume(run: string, by: string): Promise<void>
+  answerApproval(run: string, node: string, answer: { approved: boolean; by: string; why: string }): Promise<void>
+  /** Asks the annotate workflow of a session to stop with the labels there are (a validated Update). */
+  stopSession(session: string, by: string): Promise<void>
+}

@@ -1,0 +1,129 @@
+/**
+ * Builds everything that runs: every process and thread entry (esbuild, one shared set of chunks), the workflow bundle
+ * (Temporal's bundler), the code version of each built-in step, and the web pages (Vite). Parts whose inputs did not change are skipped.
+ *
+ *   node infra/build.mjs [--only code,workflows,web] [--force]
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+const dist = path.join(root, 'dist')
+
+/** Name in dist → source. Processes first, then threads, then what user files import. */
+export const entries = {
+  cli: 'apps/cli/main.ts',
+  api: 'apps/api/main.ts',
+  gateway: 'apps/gateway/main.ts',
+  inference: 'apps/inference/main.ts',
+  job: 'apps/job/main.ts',
+  worker: 'workers/main.ts',
+  'compute-thread': 'core/execution/compute-thread.ts',
+  'session-thread': 'core/inference/session-thread.ts',
+  'model-thread': 'apps/inference/model-thread.ts',
+  pipeline: 'core/pipeline/index.ts',
+  steps: 'core/steps/index.ts',
+  algorithm: 'core/algorithm/index.ts',
+}
+
+function filesUnder(...folders) {
+  const found = []
+  const walk = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const full = path.join(folder, entry.name)
+      if (entry.isDirectory()) {
+        if (entry.name !== 'node_modules' && entry.name !== 'dist') walk(full)
+      } else found.push(full)
+    }
+  }
+  for (const folder of folders) if (existsSync(path.join(root, folder))) walk(path.join(root, folder))
+  return found.sort()
+}
+
+function digestOf(files) {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(path.relative(root, file)).update('\0').update(readFileSync(file)).update('\0')
+  return hash.digest('hex')
+}
+
+const common = ['package-lock.json', 'package.json', 'infra/build.mjs']
+  .map((f) => path.join(root, f))
+  .filter(existsSync)
+
+const parts = {
+  code: {
+    inputs: () => [
+      ...filesUnder('core', 'activities', 'workers', 'infra/local', 'apps').filter((f) => !f.includes('/apps/web/')),
+      ...common,
+    ],
+    async build() {
+      const esbuild = await import('esbuild')
+      const present = Object.fromEntries(
+        Object.entries(entries).filter(([, source]) => existsSync(path.join(root, source))),
+      )
+      rmSync(path.join(dist, 'chunks'), { recursive: true, force: true })
+      await esbuild.build({
+        absWorkingDir: root,
+        entryPoints: present,
+        outdir: dist,
+        chunkNames: 'chunks/[name]-[hash]',
+        bundle: true,
+        splitting: true,
+        format: 'esm',
+        platform: 'node',
+        target: 'node20',
+        packages: 'external',
+        sourcemap: 'linked',
+        logLevel: 'warning',
+        legalComments: 'none',
+      })
+    },
+  },
+  workflows: {
+    inputs: () => [...filesUnder('workflows', 'core/plan'), ...common],
+    async build() {
+      if (!existsSync(path.join(root, 'workflows/index.ts'))) return
+      const { bundleWorkflowCode } = await import('@temporalio/worker')
+      const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error: console.error, log() {} }
+      const { code } = await bundleWorkflowCode({ workflowsPath: path.join(root, 'workflows/index.ts'), logger: quiet })
+      writeFileSync(path.join(dist, 'workflow-bundle.js'), code)
+    },
+  },
+  web: {
+    inputs: () => [...filesUnder('apps/web'), ...common],
+    async build() {
+      if (!existsSync(path.join(root, 'apps/web/vite.config.ts'))) return
+      const { build } = await import('vite')
+      await build({
+        root: path.join(root, 'apps/web'),
+        configFile: path.join(root, 'apps/web/vite.config.ts'),
+        logLevel: 'warn',
+      })
+    },
+  },
+}
+
+export async function buildAll({ only = Object.keys(parts), force = false, say = () => {} } = {}) {
+  mkdirSync(dist, { recursive: true })
+  for (const name of only) {
+    const part = parts[name]
+    const stamp = path.join(dist, `.${name}.stamp`)
+    const digest = digestOf(part.inputs())
+    if (!force && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) continue
+    const started = Date.now()
+    await part.build()
+    writeFileSync(stamp, digest)
+    say(`build ${name} ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  }
+}
+
+if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1].split(',') : undefined
+  await buildAll({
+    ...(only ? { only } : {}),
+    force: process.argv.includes('--force'),
+    say: (line) => console.error(line),
+  })
+}
