@@ -65,10 +65,11 @@ export default tseslint.config(
     files: [
       'core/storage/s3.ts',
       'core/images/sharp.ts',
+      'core/images/encode.ts',
       'core/tables/duckdb.ts',
       'core/inference/onnx.ts',
       'core/inference/graph.ts',
-      'core/pipeline/load.ts',
+      'core/planning/load.ts',
       'core/algorithm/load.ts',
       'core/datasets/archive.ts',
       'core/compute/kubernetes.ts',
