@@ -3,12 +3,12 @@
  * thread or a child process, never on a thread that answers HTTP or heartbeats.
  */
 
-export type TensorType = 'uint8' | 'float32' | 'int64' | 'int32'
+export type TensorType = 'uint8' | 'float32' | 'float64' | 'int64' | 'int32'
 
 export interface Tensor {
   readonly type: TensorType
   /** Row-major. */
-  readonly data: Uint8Array | Float32Array | BigInt64Array | Int32Array
+  readonly data: Uint8Array | Float32Array | Float64Array | BigInt64Array | Int32Array
   readonly dims: readonly number[]
 }
 
