@@ -1,0 +1,18 @@
+/**
+ * From the bytes of an image file to pixels. One decoder for import, training, evaluation and serving, so that a model
+ * meets in service exactly the pixels that it was trained on.
+ */
+
+export {
+  DECODER_VERSION,
+  decodePixels,
+  inspectImage,
+  probeImage,
+  thumbnail,
+  type ImageHeader,
+  type ImageInspection,
+  type PixelSize,
+} from './decode.ts'
+export { encodePixels } from './sharp.ts'
+export { imageFormats, type ImageFormat } from './format.ts'
+export { perceptualHash } from './perceptual-hash.ts'
