@@ -77,6 +77,11 @@ export const CATALOGUE = {
     remedy: 'Restore the object from a backup.',
     ...failed,
   },
+  POINTER_MOVED: {
+    when: 'Somebody else moved a ref, an alias or a setting at the same time.',
+    remedy: 'Look at it again, then repeat the change if it still holds.',
+    ...conflict,
+  },
   STORE_UNSAFE: {
     when: 'Two writers won the same create-only key in the race probe.',
     remedy: 'Use a store whose conditional writes are atomic.',
@@ -242,6 +247,23 @@ export const CATALOGUE = {
     remedy: 'See the reason in the step; start a new run.',
     ...failed,
   },
+  CROSS_SITE_REFUSED: {
+    when: 'An HTTP call came from another site, or under a host name that is not ours.',
+    remedy: 'Open the page under its own address; scripts send a bearer token.',
+    ...user,
+    httpStatus: 403,
+  },
+  ROUTE_NOT_FOUND: {
+    when: 'The HTTP API has nothing at this address.',
+    remedy: 'See /api/openapi.json.',
+    ...missing,
+  },
+  TOO_MANY_REQUESTS: {
+    when: 'One caller made more HTTP calls in a minute than are allowed.',
+    remedy: 'Wait for the time in Retry-After.',
+    ...unavailable,
+    httpStatus: 429,
+  },
   UNAUTHENTICATED: {
     when: 'The call carries no valid login.',
     remedy: 'Open the one-time link that `gyre dev` or `gyre user add` printed.',
@@ -253,6 +275,12 @@ export const CATALOGUE = {
     remedy: 'Ask an owner for the role.',
     ...user,
     httpStatus: 403,
+  },
+  UPLOAD_TOO_LARGE: {
+    when: 'A body or an uploaded file is larger than allowed.',
+    remedy: 'Send less at once, or import a folder as a dataset.',
+    ...user,
+    httpStatus: 413,
   },
 } as const satisfies Record<string, ErrorFacts>
 

@@ -1,3 +1,17 @@
 /** Where bytes live: the object-store port and what is built on its one primitive, create-if-absent. */
 
-export type { ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'
+export { blobFile, blobKey, digestFile, putBlob, putBlobFile, readBlob } from './blobs.ts'
+export { canonicalJson, digestJson, sha256Hex } from './canonical-json.ts'
+export { openFolderStore } from './folder.ts'
+export { checkKey, compareKeys } from './keys.ts'
+export { createMemoryStore } from './memory.ts'
+export type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'
+export { openStore } from './open.ts'
+export {
+  movePointer,
+  namesUnder,
+  pointerHistory,
+  readPointer,
+  type MoveOptions,
+  type PointerEntry,
+} from './pointers.ts'

@@ -7,7 +7,10 @@
  * S3  An object is visible whole or not at all, also after kill −9 at any moment.
  */
 
-/** Keys are relative, `/`-separated, without empty, `.` or `..` segments, at most 512 bytes. */
+/**
+ * Keys are relative, `/`-separated, without empty, `.` or `..` segments, at most 512 bytes (255 per segment). The first
+ * segment `.tmp` is the stores' own, and no key may continue another one with `/`: a folder holds a file or a folder.
+ */
 export type ObjectKey = string
 
 export interface ObjectInfo {
@@ -19,9 +22,12 @@ export interface ObjectStore {
   /** Where it is, without credentials: `file:///…` or `s3://bucket/prefix`. */
   readonly uri: string
 
-  /** @returns true when this call created the object; false when the key exists already (its content is kept). */
+  /**
+   * @returns true when this call created the object; false when the key exists already (its content is kept).
+   * @throws {PlatformError} `STORE_DISK_FULL` with nothing left behind; `STORE_UNAVAILABLE`.
+   */
   create(key: ObjectKey, bytes: Uint8Array): Promise<boolean>
-  /** As `create`, streaming from a local file; the file may be moved or linked into the store. */
+  /** As `create`, streaming from a local file, which stays the caller's: the store takes a copy (or a reflink). */
   createFromFile(key: ObjectKey, path: string): Promise<boolean>
 
   /** @throws {PlatformError} `OBJECT_NOT_FOUND`. */
@@ -34,7 +40,13 @@ export interface ObjectStore {
   localFile(key: ObjectKey, directory: string): Promise<string>
 
   /** Objects under a prefix in ascending key order (UTF-8 bytes), after `startAfter` where given. */
-  list(prefix: string, options?: { startAfter?: ObjectKey; limit?: number }): AsyncIterable<ObjectInfo>
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   /** Removes one object; a missing one is no error. Only garbage collection, caches and leases call it. */
   delete(key: ObjectKey): Promise<void>
+}
+
+export interface ListOptions {
+  readonly startAfter?: ObjectKey
+  /** The most objects to list. */
+  readonly limit?: number
 }
