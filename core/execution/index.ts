@@ -1,4 +1,7 @@
-/** Runs the bodies of steps: the context they get, the registry of built-in bodies, and the worker threads that host them. */
+/** Runs the bodies of steps: the context they get, the registry of built-in bodies, the threads and jobs that host them. */
 
 export type { Progress, StepContext } from './context.ts'
 export { entryPoint, installationRoot, type EntryPoint } from './entry-point.ts'
+export { runAsJob, type JobResult } from './run-as-job.ts'
+export { runBody, type BodyHooks, type BodyRequest } from './run-body.ts'
+export { runInThread } from './thread-host.ts'

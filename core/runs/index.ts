@@ -1,3 +1,20 @@
-/** Runs as people see them: reports, and the face of the engine that API and command line program against. */
+/** Runs as people see them and as the store keeps them; the cache of results; the face of the engine. */
 
 export type * from './types.ts'
+export {
+  createRun,
+  lastGeneration,
+  listRunIds,
+  nodeRecords,
+  openGeneration,
+  readNode,
+  readOutcome,
+  readRun,
+  recordNode,
+  recordOutcome,
+  type NodeOutcome,
+  type NodeRecord,
+  type OutcomeRecord,
+  type RunRecord,
+} from './records.ts'
+export { cacheKey, lookUp, remember, type CacheEntry } from './cache.ts'

@@ -1,0 +1,96 @@
+/** What the workflow keeps in the store: results that exist already, answers of people, how a run ended. */
+
+import { issueText } from '#core/planning'
+import type { Json, PlanNode } from '#core/plan'
+import { cacheKey, lookUp, readNode, recordNode, recordOutcome, type NodeOutcome, type RunStatus } from '#core/runs'
+import type { StepDefinition } from '#core/steps'
+import type { ObjectStore } from '#core/storage'
+import { toFailure } from './failure.ts'
+import type { StepCall } from '../workflows/types.ts'
+
+export type Resolution =
+  | { readonly kind: 'found'; readonly origin: 'recovered' | 'hit'; readonly output: Json; readonly reason: string }
+  | { readonly kind: 'run'; readonly input: Json; readonly key: string | null; readonly reason: string }
+  | { readonly kind: 'invalid'; readonly code: string; readonly message: string }
+
+export interface Bookkeeping {
+  /** For each node: its result where one stands, else its checked input and cache key. */
+  resolveNodes(args: {
+    readonly run: string
+    readonly nodes: readonly { readonly node: PlanNode; readonly input: Json }[]
+  }): Promise<readonly Resolution[]>
+  /** Keeps the result of a node that no activity carries out. */
+  recordNode(args: { readonly call: StepCall; readonly output: Json; readonly startedAt: string }): Promise<void>
+  recordOutcome(args: {
+    readonly run: string
+    readonly generation: number
+    readonly report: { readonly status: string; readonly nodes: readonly NodeOutcome[] }
+  }): Promise<void>
+  requestSessionStop(args: { readonly run: string; readonly node: string; readonly by: string }): Promise<void>
+}
+
+export interface BookkeepingPorts {
+  readonly store: ObjectStore
+  readonly steps: ReadonlyMap<string, StepDefinition>
+  readonly requestStop: (session: string, by: string) => Promise<void>
+}
+
+export function createBookkeeping({ store, steps, requestStop }: BookkeepingPorts): Bookkeeping {
+  const guarded =
+    <A, R>(work: (args: A) => Promise<R>) =>
+    (args: A): Promise<R> =>
+      work(args).catch((error: unknown) => Promise.reject(toFailure(error)))
+  return {
+    resolveNodes: guarded(({ run, nodes }) =>
+      Promise.all(nodes.map(({ node, input }) => resolveNode(store, steps, run, node, input))),
+    ),
+    recordNode: guarded(async ({ call, output, startedAt }) => {
+      const endedAt = new Date().toISOString()
+      const record = { output, origin: 'ran' as const, key: call.key, attempts: 1, startedAt, endedAt, reason: null }
+      await recordNode(store, call.run, call.node, record)
+    }),
+    recordOutcome: guarded(({ run, generation, report }) =>
+      recordOutcome(store, run, generation, {
+        status: report.status as RunStatus,
+        nodes: report.nodes,
+        endedAt: new Date().toISOString(),
+      }),
+    ),
+    requestSessionStop: guarded(({ run, node, by }) => requestStop(`${run}.${node}`, by)),
+  }
+}
+
+async function resolveNode(
+  store: ObjectStore,
+  steps: ReadonlyMap<string, StepDefinition>,
+  run: string,
+  node: PlanNode,
+  given: Json,
+): Promise<Resolution> {
+  const record = await readNode(store, run, node.id)
+  if (record) return { kind: 'found', origin: 'recovered', output: record.output, reason: 'kept from before' }
+  // A user's step checks its own input where its code runs.
+  const checked = node.bundle ? { success: true as const, data: given } : steps.get(node.step)?.input.safeParse(given)
+  if (!checked) return { kind: 'invalid', code: 'PIPELINE_INVALID', message: `there is no step "${node.step}"` }
+  if (!checked.success) return { kind: 'invalid', code: 'INVALID_INPUT', message: `input ${issueText(checked.error)}` }
+  const input = checked.data as Json
+  if (!node.policy.cache) return { kind: 'run', input, key: null, reason: 'runs every time' }
+  const key = cacheKey(node.step, node.codeVersion, input)
+  const entry = await lookUp(store, key)
+  if (typeof entry === 'string') {
+    const reason = entry === 'none' ? 'no equal result yet' : 'an equal result exists, but its artifact is gone'
+    return { kind: 'run', input, key, reason }
+  }
+  const at = new Date().toISOString()
+  const reason = `same code, inputs and parameters as ${entry.run}`
+  const kept = await recordNode(store, run, node.id, {
+    output: entry.output,
+    origin: 'hit',
+    key,
+    attempts: 0,
+    startedAt: at,
+    endedAt: at,
+    reason,
+  })
+  return { kind: 'found', origin: 'hit', output: kept.output, reason }
+}

@@ -1,0 +1,11 @@
+/** Dataset management: import, snapshot, and taking in what endpoints captured. */
+
+import { createStepActivity, type RunBody, type StepActivity, type StepPorts } from './step.ts'
+
+export function datasetActivities(ports: StepPorts, inThread: RunBody): Record<string, StepActivity> {
+  return {
+    'import-images': createStepActivity(ports, inThread),
+    'snapshot-dataset': createStepActivity(ports, inThread),
+    'collect-captured': createStepActivity(ports, inThread),
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The adapter between Temporal and the body of a step: heartbeats with progress, cancellation, failure mapping, and the
+ * result in the store before the activity completes.
+ */
+
+import path from 'node:path'
+import { CancelledFailure, Context } from '@temporalio/activity'
+import { PlatformError } from '#core/errors'
+import type { BodyHooks, BodyRequest, Progress } from '#core/execution'
+import type { SessionState } from '#core/labelling'
+import { issueText } from '#core/planning'
+import type { Json } from '#core/plan'
+import { readNode, recordNode, remember } from '#core/runs'
+import type { StepDefinition } from '#core/steps'
+import type { ObjectStore } from '#core/storage'
+import { toFailure } from './failure.ts'
+import type { StepCall } from '../workflows/types.ts'
+import type { StepResult } from '../workflows/proxies.ts'
+
+export type RunBody = (request: BodyRequest, hooks: BodyHooks) => Promise<unknown>
+
+export interface StepPorts {
+  readonly store: ObjectStore
+  readonly storeAt: { readonly uri: string; readonly project: string }
+  readonly steps: ReadonlyMap<string, StepDefinition>
+  readonly scratchDir: string
+  readonly bundleDir: string
+  /** Tells the workflow that called about its labelling session. */
+  readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
+}
+
+export type StepActivity = (call: StepCall) => Promise<StepResult>
+
+const HEARTBEAT_MS = 1_000
+
+/** @param runBody - where the body runs: a thread, a job, or right here. */
+export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActivity {
+  return async (call) => {
+    const { info, cancellationSignal } = Context.current()
+    const startedAt = new Date().toISOString()
+    try {
+      const before = await readNode(ports.store, call.run, call.node)
+      if (before) return { output: before.output, origin: 'recovered', attempts: info.attempt }
+      const heartbeat = startHeartbeat()
+      const session = sessionTeller(ports, info.workflowExecution!.workflowId)
+      try {
+        const raw = await runBody(requestOf(ports, call, info.attempt), {
+          signal: cancellationSignal,
+          onProgress: heartbeat.report,
+          onSession: session.tell,
+        })
+        await session.flush()
+        const output = checkOutput(ports, call, raw)
+        return await keep(ports, call, output, { startedAt, attempts: info.attempt })
+      } finally {
+        heartbeat.stop()
+      }
+    } catch (error) {
+      if (cancellationSignal.aborted) throw interruption(cancellationSignal)
+      throw toFailure(error)
+    }
+  }
+}
+
+/** A worker that shuts down is no decision of a person: the attempt is retried elsewhere, not cancelled. */
+function interruption(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason
+  if (reason instanceof CancelledFailure && reason.message === 'WORKER_SHUTDOWN')
+    return toFailure(new PlatformError('INTERNAL', 'the worker was shut down'))
+  return reason instanceof Error ? reason : new CancelledFailure('cancelled')
+}
+
+function requestOf(ports: StepPorts, call: StepCall, attempt: number): BodyRequest {
+  return {
+    step: call.step,
+    input: call.input,
+    run: call.run,
+    node: call.node,
+    attempt,
+    store: ports.storeAt,
+    bundle: call.bundle,
+    scratchDir: path.join(ports.scratchDir, `${call.run}.${call.node}.${attempt}`),
+    bundleDir: ports.bundleDir,
+  }
+}
+
+function checkOutput({ steps }: StepPorts, call: StepCall, raw: unknown): Json {
+  const schema = call.bundle ? undefined : steps.get(call.step)?.output
+  if (!schema) return raw as Json
+  const result = schema.safeParse(raw)
+  if (!result.success)
+    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${call.step} returned ${issueText(result.error)}`)
+  return result.data as Json
+}
+
+async function keep(
+  { store }: StepPorts,
+  call: StepCall,
+  output: Json,
+  facts: { readonly startedAt: string; readonly attempts: number },
+): Promise<StepResult> {
+  const endedAt = new Date().toISOString()
+  const record = { output, origin: 'ran' as const, key: call.key, endedAt, reason: null, ...facts }
+  const kept = await recordNode(store, call.run, call.node, record)
+  if (call.key) await remember(store, call.key, { output: kept.output, run: call.run, node: call.node })
+  return { output: kept.output, origin: 'ran', attempts: facts.attempts }
+}
+
+/** Beats once a second with the newest progress, so that a dead worker and a cancellation are noticed within seconds. */
+function startHeartbeat(): { report(progress: Progress): void; stop(): void } {
+  const context = Context.current()
+  let latest: Progress | null = null
+  const beat = (): void => context.heartbeat(latest)
+  beat()
+  const timer = setInterval(beat, HEARTBEAT_MS)
+  return {
+    report: (progress) => (latest = progress),
+    stop: () => clearInterval(timer),
+  }
+}
+
+const PROGRESS_EVERY_MS = 5_000
+
+/** Turns a stream of session states into milestones: opened, progress every 5 s at most, certified, finished. */
+function sessionTeller(
+  ports: StepPorts,
+  workflowId: string,
+): { tell(state: SessionState): void; flush(): Promise<void> } {
+  let told: Promise<void> = Promise.resolve()
+  let last: { at: number; kind: string } | null = null
+  const tell = (state: SessionState): void => {
+    const kind = !last
+      ? 'opened'
+      : state.status === 'open'
+        ? 'progress'
+        : state.status === 'certified'
+          ? 'certified'
+          : 'finished'
+    if (last && kind === last.kind && Date.now() - last.at < PROGRESS_EVERY_MS) return
+    last = { at: Date.now(), kind }
+    // A milestone that cannot be delivered is no reason to stop labelling.
+    told = told.then(() => ports.tellSession(workflowId, kind, state)).catch(() => undefined)
+  }
+  return { tell, flush: () => told }
+}

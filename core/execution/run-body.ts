@@ -1,0 +1,103 @@
+/** Carries out one built-in or user step wherever it was called: a worker thread, or a job's process. */
+
+import { mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { PlatformError } from '#core/errors'
+import { createLogger } from '#core/log'
+import { openStore } from '#core/storage'
+import type { SessionState } from '#core/labelling'
+import type { Progress, StepContext } from './context.ts'
+
+export interface BodyRequest {
+  readonly step: string
+  readonly input: unknown
+  readonly run: string
+  readonly node: string
+  readonly attempt: number
+  readonly store: { readonly uri: string; readonly project: string }
+  /** Digest of the blob with a user's bundle, for a step of theirs. */
+  readonly bundle: string | null
+  /** A folder of this attempt alone; made and removed here. */
+  readonly scratchDir: string
+  /** Where bundles are kept between runs. */
+  readonly bundleDir: string
+}
+
+export interface BodyHooks {
+  readonly signal: AbortSignal
+  onProgress(progress: Progress): void
+  /** Milestones of a labelling session. */
+  onSession(state: SessionState): void
+}
+
+type Body = (input: never, ctx: StepContext, hooks: BodyHooks) => Promise<unknown>
+
+/** The body of each built-in step. Loaded on first use: a thread pays only for what it runs. */
+const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
+  'import-images': async () => (await import('#core/datasets')).importImages,
+  'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
+  'embed-images': async () => (await import('#core/embedding')).embedImages,
+  'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,
+  annotate: async () => {
+    const { hostSession } = await import('#core/labelling')
+    return (input, ctx, { onSession }) =>
+      hostSession(input, ctx, { onState: onSession, sessionId: `${ctx.runId}.${ctx.nodeId}` })
+  },
+  'train-classifier': async () => (await import('#core/training')).trainClassifier,
+  evaluate: async () => (await import('#core/evaluation')).evaluate,
+  'register-model': async () => (await import('#core/registry')).registerModel,
+  'prove-endpoint': async () => (await import('#core/serving')).proveEndpoint,
+  'collect-captured': async () => (await import('#core/serving')).collectCaptured,
+  'run-batch-task': async () => (await import('#core/batch')).runBatchTask,
+}
+
+export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<unknown> {
+  const store = await openStore(request.store.uri, { project: request.store.project })
+  await mkdir(request.scratchDir, { recursive: true })
+  const ctx: StepContext = {
+    store,
+    runId: request.run,
+    nodeId: request.node,
+    attempt: request.attempt,
+    scratchDir: request.scratchDir,
+    signal: hooks.signal,
+    log: createLogger('step').child({ runId: request.run, nodeId: request.node }),
+    progress: (progress) => hooks.onProgress(progress),
+  }
+  try {
+    if (request.bundle) return await runUserStep(request, request.bundle, ctx)
+    const load = BODIES[request.step]
+    if (!load)
+      throw new PlatformError('PIPELINE_INVALID', `there is no built-in step "${request.step}"`, { step: request.step })
+    const body = await load()
+    return await body(request.input as never, ctx, hooks)
+  } finally {
+    await rm(request.scratchDir, { recursive: true, force: true })
+  }
+}
+
+async function runUserStep(request: BodyRequest, bundle: string, ctx: StepContext): Promise<unknown> {
+  const [{ readBlob }, { importBundle, issueText }, { userSteps }] = await Promise.all([
+    import('#core/storage'),
+    import('#core/planning'),
+    // The same instance that the bundle imports as `gyre/pipeline`: both register steps in one place per thread.
+    import('#core/pipeline'),
+  ])
+  await importBundle(
+    await readBlob(ctx.store, bundle),
+    bundle,
+    path.join(request.bundleDir),
+    `the bundle of step ${request.step}`,
+  )
+  const step = userSteps().get(request.step)
+  if (!step)
+    throw new PlatformError('PIPELINE_INVALID', `the bundle does not define step "${request.step}"`, {
+      step: request.step,
+    })
+  const input = step.input.safeParse(request.input)
+  if (!input.success) throw new PlatformError('INVALID_INPUT', `step ${step.name}, input ${issueText(input.error)}`)
+  const output = step.output.safeParse(await step.run(input.data, ctx))
+  if (!output.success)
+    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${step.name} returned ${issueText(output.error)}`)
+  return output.data
+}

@@ -1,0 +1,17 @@
+/**
+ * Plans and the state machine that walks them. The only core module that workflows import at run time, so it is free of
+ * zod, of Node and of everything that is not deterministic.
+ */
+
+export {
+  PLAN_LIMITS,
+  type Condition,
+  type Json,
+  type NodePolicy,
+  type Plan,
+  type PlanNode,
+  type PlanRef,
+} from './types.ts'
+export { conditionRefs, forEachRef, holds, isPlanRef, resolveInput, resolveRef } from './resolve.ts'
+export { Schedule, type Turn } from './schedule.ts'
+export { conditionText, markdownOf, mermaidOf, type NodeState } from './picture.ts'

@@ -1,0 +1,57 @@
+/**
+ * A plan is a pipeline made concrete: plain JSON, frozen at submit, interpreted by one generic workflow. Editing the
+ * pipeline's file cannot disturb a run in flight, and the plan can be printed, compared and cached.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** Stands, inside a node's input or condition, for a value that another node will give. */
+export interface PlanRef {
+  readonly $ref: string
+  readonly path: readonly string[]
+}
+
+export type Condition =
+  | { readonly kind: 'is'; readonly ref: PlanRef }
+  | { readonly kind: 'not'; readonly of: Condition }
+  | { readonly kind: 'all' | 'any'; readonly of: readonly Condition[] }
+  | { readonly kind: 'at-least'; readonly ref: PlanRef; readonly bound: number }
+
+export interface NodePolicy {
+  readonly queue: 'pipeline' | 'cpu' | 'gpu'
+  /** From schedule to close, all attempts together. */
+  readonly timeoutMs: number
+  readonly attempts: number
+  readonly cache: boolean
+}
+
+export interface PlanNode {
+  /** Durable: what a history, a result and a re-run call this node. */
+  readonly id: string
+  readonly step: string
+  readonly kind: 'activity' | 'annotate' | 'approve'
+  /** The input with `PlanRef`s in place of what is not known yet. */
+  readonly input: Json
+  /** Ids of the nodes whose outputs `input` and `when` read, sorted. */
+  readonly needs: readonly string[]
+  readonly when: Condition | null
+  readonly policy: NodePolicy
+  /** Digest of the code that will run; part of the cache key. */
+  readonly codeVersion: string
+  /** For a user's own step: the digest of the blob that holds its bundle. */
+  readonly bundle: string | null
+}
+
+export interface Plan {
+  readonly format: 1
+  readonly pipeline: string
+  /** Digest of the bundled pipeline file. */
+  readonly codeVersion: string
+  readonly params: Json
+  /** In an order in which every node follows what it needs. */
+  readonly nodes: readonly PlanNode[]
+  /** SHA-256 of all of the above in canonical JSON. */
+  readonly digest: string
+}
+
+export const PLAN_LIMITS = { nodes: 2_000, bytes: 1_000_000 } as const

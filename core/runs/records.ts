@@ -1,0 +1,136 @@
+/**
+ * Runs in the store, where they outlive the engine's own memory: the frozen plan, one create-only result per node, and
+ * one outcome per generation (a resume is the next generation of the same run).
+ */
+
+import { PlatformError } from '#core/errors'
+import type { Json, Plan } from '#core/plan'
+import { canonicalJson, type ObjectStore } from '#core/storage'
+import type { RunStatus, StepOrigin } from './types.ts'
+
+export interface RunRecord {
+  readonly run: string
+  readonly plan: Plan
+  readonly by: string
+  readonly startedAt: string
+}
+
+export interface NodeRecord {
+  readonly output: Json
+  readonly origin: Extract<StepOrigin, 'ran' | 'hit'>
+  readonly key: string | null
+  readonly attempts: number
+  readonly startedAt: string
+  readonly endedAt: string
+  readonly reason: string | null
+}
+
+/** How one node of one generation ended, as the workflow reports it. */
+export interface NodeOutcome {
+  readonly id: string
+  readonly status: string
+  readonly origin: StepOrigin | null
+  readonly attempts: number
+  readonly startedAt: string | null
+  readonly endedAt: string | null
+  readonly reason: string | null
+  readonly code: string | null
+  readonly outputs: Json
+}
+
+export interface OutcomeRecord {
+  readonly status: RunStatus
+  readonly nodes: readonly NodeOutcome[]
+  readonly endedAt: string
+}
+
+const runKey = (run: string): string => `runs/${run}/plan.json`
+const nodeKey = (run: string, node: string): string => `runs/${run}/nodes/${node}.json`
+const generationKey = (run: string, generation: number, name: string): string =>
+  `runs/${run}/g${String(generation).padStart(4, '0')}/${name}.json`
+
+/** @returns false when the run exists already. */
+export function createRun(store: ObjectStore, record: RunRecord): Promise<boolean> {
+  return store.create(runKey(record.run), encode(record))
+}
+
+/** @throws {PlatformError} `RUN_NOT_FOUND`. */
+export async function readRun(store: ObjectStore, run: string): Promise<RunRecord> {
+  const record = await readJson<RunRecord>(store, runKey(run))
+  if (!record)
+    throw new PlatformError('RUN_NOT_FOUND', `there is no run "${run}"; list them with gyre run list`, { run })
+  return record
+}
+
+/** Ids of all runs, oldest name first. */
+export async function listRunIds(store: ObjectStore): Promise<readonly string[]> {
+  const ids: string[] = []
+  for await (const { key } of store.list('runs/')) {
+    const match = /^runs\/([^/]+)\/plan\.json$/.exec(key)
+    if (match) ids.push(match[1]!)
+  }
+  return ids
+}
+
+export function readNode(store: ObjectStore, run: string, node: string): Promise<NodeRecord | null> {
+  return readJson<NodeRecord>(store, nodeKey(run, node))
+}
+
+/** Keeps the first result: a second one of the same node is dropped. @returns the result that stands. */
+export async function recordNode(
+  store: ObjectStore,
+  run: string,
+  node: string,
+  record: NodeRecord,
+): Promise<NodeRecord> {
+  if (await store.create(nodeKey(run, node), encode(record))) return record
+  return (await readNode(store, run, node))!
+}
+
+export async function nodeRecords(store: ObjectStore, run: string): Promise<ReadonlyMap<string, NodeRecord>> {
+  const records = new Map<string, NodeRecord>()
+  const prefix = `runs/${run}/nodes/`
+  for await (const { key } of store.list(prefix)) {
+    const record = await readJson<NodeRecord>(store, key)
+    if (record) records.set(key.slice(prefix.length, -'.json'.length), record)
+  }
+  return records
+}
+
+/** Opens the next generation. @returns its number, from 1; two callers never get the same one. */
+export async function openGeneration(store: ObjectStore, run: string, by: string): Promise<number> {
+  for (let generation = (await lastGeneration(store, run)) + 1; ; generation += 1)
+    if (await store.create(generationKey(run, generation, 'opened'), encode({ by, at: new Date().toISOString() })))
+      return generation
+}
+
+export async function lastGeneration(store: ObjectStore, run: string): Promise<number> {
+  let last = 0
+  for await (const { key } of store.list(`runs/${run}/g`))
+    last = Math.max(last, Number(/\/g(\d+)\//.exec(key)?.[1] ?? 0))
+  return last
+}
+
+export async function recordOutcome(
+  store: ObjectStore,
+  run: string,
+  generation: number,
+  outcome: OutcomeRecord,
+): Promise<void> {
+  await store.create(generationKey(run, generation, 'outcome'), encode(outcome))
+}
+
+export function readOutcome(store: ObjectStore, run: string, generation: number): Promise<OutcomeRecord | null> {
+  return readJson<OutcomeRecord>(store, generationKey(run, generation, 'outcome'))
+}
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(canonicalJson(value))
+
+async function readJson<T>(store: ObjectStore, key: string): Promise<T | null> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await store.get(key))) as T
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'OBJECT_NOT_FOUND') return null
+    throw error
+  }
+}

@@ -1,0 +1,83 @@
+/** Builds the clients once and hands them to the activities: the only place where ports meet adapters. */
+
+import { readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { Client } from '@temporalio/client'
+import { NativeConnection } from '@temporalio/worker'
+import { createProcessJobRunner, createProcessServiceHost, type JobRunner, type ServiceHost } from '#core/compute'
+import { runAsJob, runInThread } from '#core/execution'
+import { requestStop } from '#core/labelling'
+import { createLogger, type Logger } from '#core/log'
+import * as steps from '#core/steps'
+import { openStore, type ObjectStore } from '#core/storage'
+import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
+import type { RunBody, StepPorts } from '../activities/step.ts'
+import type { WorkerConfig } from './config.ts'
+
+export interface Composition {
+  readonly connection: NativeConnection
+  readonly store: ObjectStore
+  readonly services: ServiceHost
+  readonly bookkeeping: Bookkeeping
+  readonly stepPorts: StepPorts
+  readonly inThread: RunBody
+  readonly asJob: RunBody
+  readonly log: Logger
+}
+
+/** The built-in steps by name. */
+export const builtInSteps: ReadonlyMap<string, steps.StepDefinition> = new Map(
+  Object.values(steps)
+    .filter((value): value is steps.StepDefinition & typeof value => typeof value === 'object' && 'policy' in value)
+    .map((step) => [step.name, step as steps.StepDefinition]),
+)
+
+export async function compose(config: WorkerConfig): Promise<Composition> {
+  const log = createLogger('worker')
+  await removeLeftovers(path.dirname(config.scratchDir))
+  const connection = await NativeConnection.connect({ address: config.temporal.address })
+  const client = new Client({ connection, namespace: config.temporal.namespace })
+  const store = await openStore(config.store.uri, { project: config.store.project })
+  const jobs: JobRunner = createProcessJobRunner({ directory: config.jobsDir, log })
+  return {
+    connection,
+    store,
+    services: createProcessServiceHost({ store, gatewayUrl: config.gatewayUrl }),
+    bookkeeping: createBookkeeping({
+      store,
+      steps: builtInSteps,
+      requestStop: (session, by) => requestStop(store, session, by),
+    }),
+    stepPorts: {
+      store,
+      storeAt: config.store,
+      steps: builtInSteps,
+      scratchDir: config.scratchDir,
+      bundleDir: config.bundleDir,
+      tellSession: (workflowId, kind, state) =>
+        client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
+    },
+    inThread: (request, hooks) => runInThread(request, hooks, log),
+    asJob: (request, hooks) => runAsJob(request, hooks, jobs, config.scratchDir),
+    log,
+  }
+}
+
+/** Removes the work in progress of workers that died. */
+async function removeLeftovers(scratchRoot: string): Promise<void> {
+  const folders = await readdir(scratchRoot).catch(() => [] as string[])
+  await Promise.all(
+    folders
+      .filter((pid) => !isAlive(Number(pid)))
+      .map((pid) => rm(path.join(scratchRoot, pid), { recursive: true, force: true })),
+  )
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,46 @@
+/** What a worker reads from its environment, once, at start. */
+
+import os from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+
+const schema = z.object({
+  GYRE_STORE: z.string().min(1),
+  GYRE_PROJECT: z.string().default('default'),
+  GYRE_STATE: z.string().optional(),
+  GYRE_TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
+  GYRE_NAMESPACE: z.string().default('default'),
+  GYRE_GATEWAY_URL: z.string().default('http://127.0.0.1:8100'),
+  GYRE_QUEUES: z.string().default('pipeline,cpu'),
+  GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().default(1_000),
+  GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(3_000),
+})
+
+export interface WorkerConfig {
+  readonly store: { readonly uri: string; readonly project: string }
+  /** A folder of this process alone, for work in progress. */
+  readonly scratchDir: string
+  readonly bundleDir: string
+  readonly jobsDir: string
+  readonly temporal: { readonly address: string; readonly namespace: string }
+  readonly gatewayUrl: string
+  readonly queues: readonly ('pipeline' | 'cpu' | 'gpu')[]
+  readonly heartbeatThrottleMs: number
+  readonly shutdownGraceMs: number
+}
+
+export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
+  const values = schema.parse(env)
+  const state = values.GYRE_STATE ?? path.join(os.tmpdir(), 'gyre')
+  return {
+    store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
+    scratchDir: path.join(state, 'scratch', String(process.pid)),
+    bundleDir: path.join(state, 'bundles'),
+    jobsDir: path.join(state, 'jobs'),
+    temporal: { address: values.GYRE_TEMPORAL_ADDRESS, namespace: values.GYRE_NAMESPACE },
+    gatewayUrl: values.GYRE_GATEWAY_URL,
+    queues: z.array(z.enum(['pipeline', 'cpu', 'gpu'])).parse(values.GYRE_QUEUES.split(',')),
+    heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS,
+    shutdownGraceMs: values.GYRE_SHUTDOWN_GRACE_MS,
+  }
+}

@@ -1,0 +1,38 @@
+/** The worker of everything that computes: each body in a thread or a job of its own, two at a time. */
+
+import os from 'node:os'
+import { Worker } from '@temporalio/worker'
+import { batchActivities } from '../activities/batch.ts'
+import { datasetActivities } from '../activities/datasets.ts'
+import { labellingActivities } from '../activities/labelling.ts'
+import { registryActivities } from '../activities/registry.ts'
+import { servingActivities } from '../activities/serving.ts'
+import { trainingActivities } from '../activities/training.ts'
+import type { Composition } from './compose.ts'
+import type { WorkerConfig } from './config.ts'
+
+/** Labelling sessions wait for people most of the time, so more activities are taken than there are cores. */
+const WAITING_SESSIONS = 16
+
+export function createCpuWorker(
+  config: WorkerConfig,
+  { connection, stepPorts, inThread, asJob }: Composition,
+): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: 'gyre-cpu',
+    activities: {
+      ...datasetActivities(stepPorts, inThread),
+      ...labellingActivities(stepPorts, inThread),
+      ...trainingActivities(stepPorts, inThread, asJob),
+      ...registryActivities(stepPorts, inThread),
+      ...servingActivities(stepPorts, inThread),
+      ...batchActivities(stepPorts, inThread),
+    },
+    maxConcurrentActivityTaskExecutions: os.availableParallelism() + WAITING_SESSIONS,
+    maxHeartbeatThrottleInterval: config.heartbeatThrottleMs,
+    defaultHeartbeatThrottleInterval: config.heartbeatThrottleMs,
+    shutdownGraceTime: config.shutdownGraceMs,
+  })
+}

@@ -1,0 +1,4 @@
+/** Every workflow there is. Activities are reached through types alone. */
+
+export { annotate } from './annotate.ts'
+export { runPipeline } from './run-pipeline.ts'

@@ -1,0 +1,43 @@
+/** Activity proxies with the house's policy: bounded attempts, explicit cancellation type, heartbeats that are checked. */
+
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow'
+import type { NodePolicy } from '#core/plan'
+import type { Bookkeeping } from '../activities/bookkeeping.ts'
+import type { RunSettings, StepCall } from './types.ts'
+import type { Json } from '#core/plan'
+
+export const QUEUE = { pipeline: 'gyre-pipeline', cpu: 'gyre-cpu', gpu: 'gyre-gpu' } as const
+
+/** Milliseconds of work on the store: looks up results, writes outcomes. */
+export const bookkeeping = proxyLocalActivities<Bookkeeping>({
+  startToCloseTimeout: '10s',
+  scheduleToCloseTimeout: '1d',
+  localRetryThreshold: '30s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s', maximumAttempts: 1_000 },
+})
+
+export type StepResult = { readonly output: Json; readonly origin: 'ran' | 'recovered'; readonly attempts: number }
+
+/** The activity that carries out one node; its type is the step's name, so that the Temporal UI reads well. */
+export function stepActivity(
+  step: string,
+  policy: Pick<NodePolicy, 'queue' | 'timeoutMs' | 'attempts'>,
+  settings: RunSettings,
+  shown: { readonly activityId: string; readonly summary: string },
+): (call: StepCall) => Promise<StepResult> {
+  const proxies = proxyActivities<Record<string, (call: StepCall) => Promise<StepResult>>>({
+    taskQueue: QUEUE[policy.queue],
+    scheduleToCloseTimeout: policy.timeoutMs,
+    heartbeatTimeout: settings.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: {
+      initialInterval: '500ms',
+      backoffCoefficient: 2,
+      maximumInterval: '30s',
+      maximumAttempts: policy.attempts,
+    },
+    activityId: shown.activityId,
+    summary: shown.summary,
+  })
+  return proxies[step]!
+}

@@ -1,0 +1,269 @@
+/**
+ * Runs any plan. Nodes run as early as the graph allows; each result is in the store before its activity completes, so
+ * a crash, a retry or a resume never computes twice what was finished.
+ *
+ * R1  A node is started only after `resolveNodes` found no result of it in this run and none in the cache.
+ * R2  After a failure nothing new starts, what runs may finish, and the run ends as failed.
+ * R3  A cancelled run ends after its activities have ended; its outcome is written all the same.
+ */
+
+import {
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  condition,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow'
+import { defineSearchAttributeKey } from '@temporalio/common'
+import { markdownOf, Schedule, type Json, type PlanNode, type Turn } from '#core/plan'
+import { annotate } from './annotate.ts'
+import { approve, approveBySignal, report, UNVERIFIED, type ApprovalAnswer } from './messages.ts'
+import { bookkeeping, stepActivity, type StepResult } from './proxies.ts'
+import type { NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
+
+const STATUS = defineSearchAttributeKey('GyreStatus', 'KEYWORD')
+
+type Ready = Extract<Turn, { kind: 'run' }>
+
+export async function runPipeline(args: RunPipelineArgs): Promise<RunReport> {
+  const run = new PipelineRun(args)
+  setHandler(report, () => run.report())
+  setHandler(approve, (answer) => run.answer({ by: UNVERIFIED, ...answer }), {
+    validator: (answer) => run.checkAnswer({ by: UNVERIFIED, ...answer }),
+  })
+  setHandler(approveBySignal, (answer) => {
+    // A signal cannot be refused: one that does not fit is as if it had not been sent.
+    const anonymous = { ...answer, by: UNVERIFIED }
+    if (run.refusal(anonymous) === null) run.answer(anonymous)
+  })
+  return run.execute()
+}
+
+class PipelineRun {
+  readonly #schedule: Schedule
+  readonly #nodes: Map<string, NodeReport>
+  readonly #running = new Set<Promise<void>>()
+  readonly #answers = new Map<string, ApprovalAnswer & { readonly by: string }>()
+  /** Approvals that wait for an answer; whether one from nobody in particular counts. */
+  readonly #asking = new Map<string, { readonly allowUnverified: boolean }>()
+  #failure: { readonly node: string; readonly code: string; readonly message: string } | null = null
+  #cancellation: Error | null = null
+  #status: RunReport['status'] = 'running'
+
+  constructor(private readonly args: RunPipelineArgs) {
+    this.#schedule = new Schedule(args.plan)
+    this.#nodes = new Map(args.plan.nodes.map(({ id }) => [id, queued(id)]))
+  }
+
+  report(): RunReport {
+    return { status: this.#status, nodes: [...this.#nodes.values()] }
+  }
+
+  async execute(): Promise<RunReport> {
+    let cancelled = false
+    try {
+      await this.#walk()
+      this.#status = this.#failure ? 'failed' : 'completed'
+    } catch (error) {
+      if (!isCancellation(error)) throw error
+      cancelled = true
+      await CancellationScope.nonCancellable(() => Promise.all(this.#running))
+      this.#status = 'cancelled'
+      this.#endOpenNodes()
+    }
+    await CancellationScope.nonCancellable(async () => {
+      await condition(allHandlersFinished)
+      this.#show()
+      await bookkeeping.recordOutcome({ run: this.args.run, generation: this.args.generation, report: this.report() })
+    })
+    if (cancelled) throw new CancelledFailure(`run ${this.args.run} was cancelled`)
+    if (this.#failure) {
+      const { node, code, message } = this.#failure
+      throw ApplicationFailure.create({
+        type: code,
+        message: `${node}: ${message}`,
+        nonRetryable: true,
+        details: [{ node }],
+      })
+    }
+    return this.report()
+  }
+
+  async #walk(): Promise<void> {
+    for (;;) {
+      const turns = this.#schedule.turns()
+      for (const turn of turns)
+        if (turn.kind === 'skip') this.#set(turn.node.id, { status: 'skipped', reason: turn.reason })
+      const ready = turns.filter((turn): turn is Ready => turn.kind === 'run')
+      if (ready.length > 0) {
+        if (await this.#resolve(ready)) continue
+      } else if (this.#running.size === 0) return
+      this.#show()
+      await Promise.race(this.#running)
+      if (this.#cancellation) throw this.#cancellation
+    }
+  }
+
+  /** Takes results that exist, starts the rest. @returns whether a result was taken, so that new turns may have come. */
+  async #resolve(ready: readonly Ready[]): Promise<boolean> {
+    const { run } = this.args
+    const found = await bookkeeping.resolveNodes({
+      run,
+      nodes: ready.map(({ node, input }) => ({ node, input })),
+    })
+    let taken = false
+    ready.forEach(({ node }, index) => {
+      const resolution = found[index]!
+      if (resolution.kind === 'found') {
+        taken = true
+        const at = now()
+        this.#set(node.id, {
+          status: 'completed',
+          origin: resolution.origin,
+          outputs: resolution.output,
+          reason: resolution.reason,
+          startedAt: at,
+          endedAt: at,
+        })
+        this.#schedule.complete(node.id, resolution.output)
+      } else if (resolution.kind === 'invalid') this.#fail(node.id, resolution.code, resolution.message)
+      else
+        this.#start(
+          node,
+          { run, node: node.id, step: node.step, input: resolution.input, key: resolution.key, bundle: node.bundle },
+          resolution.reason,
+        )
+    })
+    return taken
+  }
+
+  #start(node: PlanNode, call: StepCall, reason: string): void {
+    this.#set(node.id, { status: node.kind === 'activity' ? 'running' : 'waiting', startedAt: now(), reason })
+    const work = this.#carryOut(node, call)
+      .then(({ output, origin, attempts }) => {
+        this.#set(node.id, { status: 'completed', origin, attempts, outputs: output, endedAt: now() })
+        this.#schedule.complete(node.id, output)
+      })
+      .catch((error: unknown) => {
+        if (isCancellation(error)) {
+          this.#cancellation = error as Error
+          return
+        }
+        const { code, message } = causeOf(error)
+        this.#fail(node.id, code, message)
+      })
+      .finally(() => this.#running.delete(work))
+    this.#running.add(work)
+  }
+
+  #carryOut(node: PlanNode, call: StepCall): Promise<StepResult> {
+    const { settings } = this.args
+    if (node.kind === 'approve') return this.#approval(node, call)
+    if (node.kind === 'annotate')
+      return executeChild(annotate, {
+        workflowId: `${call.run}/${node.id}`,
+        args: [{ call, settings, timeoutMs: node.policy.timeoutMs, attempts: node.policy.attempts }],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: `labelling for ${node.id}`,
+      })
+    const activity = node.bundle ? 'user-step' : node.step
+    return stepActivity(activity, node.policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(
+      call,
+    )
+  }
+
+  async #approval(node: PlanNode, call: StepCall): Promise<StepResult> {
+    const { allowUnverified = true } = call.input as { allowUnverified?: boolean }
+    this.#asking.set(node.id, { allowUnverified })
+    this.#show()
+    const answered = await condition(() => this.#answers.has(node.id), node.policy.timeoutMs)
+    this.#asking.delete(node.id)
+    if (!answered) throw ApplicationFailure.nonRetryable('nobody answered in time', 'APPROVAL_REFUSED')
+    const { approved, by, why = '' } = this.#answers.get(node.id)!
+    if (!approved) throw ApplicationFailure.nonRetryable(`refused by ${by}${why ? `: ${why}` : ''}`, 'APPROVAL_REFUSED')
+    const output = { approved: true, by, at: now(), why }
+    await bookkeeping.recordNode({ call, output, startedAt: this.#nodes.get(node.id)!.startedAt! })
+    return { output, origin: 'ran', attempts: 1 }
+  }
+
+  checkAnswer(answer: ApprovalAnswer & { readonly by: string }): void {
+    const refusal = this.refusal(answer)
+    if (refusal !== null) throw new Error(refusal)
+  }
+
+  /** Why an answer does not count, or null. */
+  refusal({ node, approved, by }: ApprovalAnswer & { readonly by: string }): string | null {
+    const asking = this.#asking.get(node)
+    if (!asking || this.#answers.has(node)) return `step "${node}" does not wait for an answer`
+    if (typeof approved !== 'boolean') return 'approved must be true or false'
+    if (by.startsWith('unverified:') && !asking.allowUnverified)
+      return `step "${node}" wants an answer that names a person`
+    return null
+  }
+
+  answer(answer: ApprovalAnswer & { readonly by: string }): void {
+    this.#answers.set(answer.node, answer)
+  }
+
+  #fail(id: string, code: string, message: string): void {
+    this.#failure ??= { node: id, code, message }
+    this.#schedule.halt()
+    this.#set(id, { status: 'failed', code, reason: message, endedAt: now() })
+  }
+
+  #endOpenNodes(): void {
+    for (const node of this.#nodes.values())
+      if (node.status === 'running' || node.status === 'waiting')
+        this.#set(node.id, { status: 'cancelled', reason: 'the run was cancelled', endedAt: now() })
+  }
+
+  #set(id: string, change: Partial<NodeReport>): void {
+    this.#nodes.set(id, { ...this.#nodes.get(id)!, ...change })
+  }
+
+  /** Tells the Temporal UI: the DAG with its states, and whether a person is waited for. */
+  #show(): void {
+    if (this.#status === 'running' || this.#status === 'waiting') {
+      const waits = [...this.#nodes.values()].some(({ status }) => status === 'waiting')
+      this.#status = waits ? 'waiting' : 'running'
+    }
+    upsertSearchAttributes([{ key: STATUS, value: this.#status }])
+    setCurrentDetails(
+      markdownOf(this.args.plan, (id) => {
+        const { status, startedAt, endedAt, reason } = this.#nodes.get(id)!
+        const seconds = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : null
+        return { status, seconds, reason }
+      }),
+    )
+  }
+}
+
+const now = (): string => new Date().toISOString()
+
+const queued = (id: string): NodeReport => ({
+  id,
+  status: 'queued',
+  origin: null,
+  attempts: 0,
+  startedAt: null,
+  endedAt: null,
+  reason: null,
+  code: null,
+  outputs: null as Json,
+})
+
+/** The failure that a person can act on, from inside Temporal's wrappings. */
+function causeOf(error: unknown): { readonly code: string; readonly message: string } {
+  let cause = error
+  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause) cause = cause.cause
+  const code = cause instanceof ApplicationFailure && cause.type ? cause.type : 'INTERNAL'
+  return { code, message: cause instanceof Error ? cause.message : String(cause) }
+}

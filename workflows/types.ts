@@ -1,0 +1,61 @@
+/** The arguments and results of workflows: plain JSON, small, kept compatible with histories in flight. */
+
+import type { Json, Plan } from '#core/plan'
+import type { StepOrigin, StepStatus } from '#core/runs'
+import type { SessionState } from '#core/labelling'
+
+/** What the submitter knows of the installation and the workflow may not look up. */
+export interface RunSettings {
+  /** After this long without a heartbeat an attempt counts as dead. */
+  readonly heartbeatMs: number
+  readonly project: string
+}
+
+export interface RunPipelineArgs {
+  readonly run: string
+  /** Counts from 1; a resume is the next generation of the same run. */
+  readonly generation: number
+  readonly plan: Plan
+  readonly settings: RunSettings
+}
+
+export interface NodeReport {
+  readonly id: string
+  readonly status: StepStatus
+  readonly origin: StepOrigin | null
+  readonly attempts: number
+  readonly startedAt: string | null
+  readonly endedAt: string | null
+  readonly reason: string | null
+  readonly code: string | null
+  readonly outputs: Json
+}
+
+export interface RunReport {
+  readonly status: 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled'
+  readonly nodes: readonly NodeReport[]
+}
+
+/** One node's turn, as activities get it. */
+export interface StepCall {
+  readonly run: string
+  readonly node: string
+  readonly step: string
+  readonly input: Json
+  /** Cache key; null where the result must not be reused. */
+  readonly key: string | null
+  readonly bundle: string | null
+}
+
+export interface AnnotateArgs {
+  readonly call: StepCall
+  readonly settings: RunSettings
+  readonly timeoutMs: number
+  readonly attempts: number
+}
+
+/** What the process that hosts a labelling session tells the workflow: opened, progress every 5 s at most, certified, finished. */
+export interface SessionMilestone {
+  readonly kind: 'opened' | 'progress' | 'certified' | 'finished'
+  readonly state: SessionState
+}
