@@ -1,0 +1,382 @@
+/**
+ * The engine behind the API: plans are made from the project's pipelines, runs are Temporal workflows, and what they did
+ * is read from the store. Temporal is asked only for what is in flight.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
+import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
+import { z } from 'zod'
+import { PlatformError } from '#core/errors'
+import { installationRoot } from '#core/execution'
+import { buildPlan, loadPipelines, type LoadedPipeline } from '#core/planning'
+import type { Plan } from '#core/plan'
+import {
+  createRun,
+  lastGeneration,
+  listRunIds,
+  nodeRecords,
+  openGeneration,
+  readOutcome,
+  readRun,
+  type Engine,
+  type NodeOutcome,
+  type PipelineInfo,
+  type RunRecord,
+  type RunReport,
+  type RunStatus,
+  type RunSummary,
+  type StepReport,
+} from '#core/runs'
+import { putBlob, type ObjectStore } from '#core/storage'
+import type { runPipeline } from '../../workflows/index.ts'
+import type { RunReport as WorkflowReport } from '../../workflows/types.ts'
+
+export interface EngineOptions {
+  readonly store: ObjectStore
+  readonly project: string
+  /** The folder whose `pipelines/` are offered. */
+  readonly projectDir: string
+  readonly bundleDir: string
+  readonly temporal: { readonly address: string; readonly namespace: string; readonly uiUrl: string | null }
+  /** After this long without a heartbeat an attempt counts as dead. */
+  readonly heartbeatMs: number
+}
+
+const QUERY_MS = 2_000
+const keyword = (name: string): ReturnType<typeof defineSearchAttributeKey<'KEYWORD'>> =>
+  defineSearchAttributeKey(name, 'KEYWORD')
+const ATTRIBUTES = {
+  pipeline: keyword('GyrePipeline'),
+  dataset: keyword('GyreDataset'),
+  project: keyword('GyreProject'),
+}
+
+export async function createEngine(options: EngineOptions): Promise<Engine & { close(): Promise<void> }> {
+  const connection = await Connection.connect({ address: options.temporal.address })
+  const client = new Client({ connection, namespace: options.temporal.namespace })
+  return Object.assign(new TemporalEngine(options, client), { close: () => connection.close() })
+}
+
+/** What Temporal knows of one workflow, in our words; null where it never knew or has forgotten. */
+interface Flight {
+  readonly status: RunStatus
+  readonly attempts: ReadonlyMap<
+    string,
+    { readonly attempt: number; readonly progress: StepReport['progress']; readonly trouble: string | null }
+  >
+}
+
+class TemporalEngine implements Engine {
+  constructor(
+    private readonly options: EngineOptions,
+    private readonly client: Client,
+  ) {}
+
+  async pipelines(): Promise<readonly PipelineInfo[]> {
+    const loaded = await this.#load()
+    return [...loaded.values()].map(({ definition, file }) => ({
+      name: definition.name,
+      file,
+      description: definition.description ?? '',
+      params: z.toJSONSchema(definition.params, { io: 'input' }),
+    }))
+  }
+
+  async plan(pipeline: string, params: unknown): Promise<Plan> {
+    const loaded = await this.#find(pipeline)
+    const bundle = await putBlob(this.options.store, loaded.bundle)
+    return buildPlan(loaded.definition, params, {
+      pipeline: loaded.digest,
+      bundle: bundle.sha256,
+      builtIn: (step) => codeVersions()[step] ?? 'unversioned',
+    })
+  }
+
+  async start(
+    pipeline: string,
+    params: unknown,
+    { by, runId }: { by: string; runId?: string },
+  ): Promise<{ id: string }> {
+    const plan = await this.plan(pipeline, params)
+    const id = runId ?? newRunId(pipeline)
+    if (!/^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$/.test(id))
+      throw new PlatformError(
+        'INVALID_NAME',
+        `run id "${id}" must be lower-case letters, digits and hyphens, at most 80`,
+        { id },
+      )
+    const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString() }
+    // The same id again is the same request again: a client that lost the answer may ask twice.
+    const created = await createRun(this.options.store, record)
+    const standing = created ? record : await readRun(this.options.store, id)
+    if (standing.plan.digest !== plan.digest)
+      throw new PlatformError('RUN_NOT_RESUMABLE', `run "${id}" exists with another plan; choose another id`, { id })
+    if (created || (await lastGeneration(this.options.store, id)) === 0) await this.#launch(standing, by)
+    return { id }
+  }
+
+  async list(): Promise<readonly RunSummary[]> {
+    const ids = await listRunIds(this.options.store)
+    const summaries = await Promise.all(ids.map((id) => this.#summary(id)))
+    return summaries.sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+  }
+
+  async show(run: string): Promise<RunReport> {
+    const { store, temporal } = this.options
+    const record = await readRun(store, run)
+    const generation = await lastGeneration(store, run)
+    const outcome = generation > 0 ? await readOutcome(store, run, generation) : null
+    const temporalUrl = temporal.uiUrl && `${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows/${run}`
+    const base = {
+      id: run,
+      pipeline: record.plan.pipeline,
+      startedAt: record.startedAt,
+      params: record.plan.params,
+      temporalUrl,
+    }
+    if (outcome)
+      return {
+        ...base,
+        status: outcome.status,
+        endedAt: outcome.endedAt,
+        steps: stepReports(record.plan, outcome.nodes, null),
+      }
+    const flight = await this.#flight(run, record.plan)
+    const live = flight?.status === 'running' ? await this.#query(run) : null
+    const nodes = live?.nodes ?? (await this.#nodesFromStore(run))
+    const status = live && !isOver(live.status) ? live.status : (flight?.status ?? 'queued')
+    return { ...base, status, endedAt: null, steps: stepReports(record.plan, nodes, flight) }
+  }
+
+  async cancel(run: string): Promise<void> {
+    await readRun(this.options.store, run)
+    await this.client.workflow
+      .getHandle(run)
+      .cancel()
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowNotFoundError)) throw this.#unavailable(error)
+      })
+  }
+
+  async resume(run: string, by: string): Promise<void> {
+    const record = await readRun(this.options.store, run)
+    const { status } = await this.show(run)
+    if (status !== 'failed' && status !== 'cancelled')
+      throw new PlatformError(
+        'RUN_NOT_RESUMABLE',
+        `run "${run}" is ${status}; only a failed or cancelled run resumes`,
+        { run, status },
+      )
+    await this.#launch(record, by)
+  }
+
+  async answerApproval(
+    run: string,
+    node: string,
+    answer: { approved: boolean; by: string; why: string },
+  ): Promise<void> {
+    await readRun(this.options.store, run)
+    await this.#update(run, 'approve', { node, ...answer })
+  }
+
+  async stopSession(session: string, by: string): Promise<void> {
+    const dot = session.lastIndexOf('.')
+    await this.#update(`${session.slice(0, dot)}/${session.slice(dot + 1)}`, 'stop', { by })
+  }
+
+  async #launch(record: RunRecord, by: string): Promise<void> {
+    const generation = await openGeneration(this.options.store, record.run, by)
+    const { plan } = record
+    const dataset = (plan.params as Readonly<Record<string, unknown>>).dataset
+    try {
+      await this.client.workflow.start<typeof runPipeline>('runPipeline', {
+        workflowId: record.run,
+        taskQueue: 'gyre-pipeline',
+        args: [
+          {
+            run: record.run,
+            generation,
+            plan,
+            settings: { heartbeatMs: this.options.heartbeatMs, project: this.options.project },
+          },
+        ],
+        staticSummary: `${plan.pipeline}${generation > 1 ? `, resumed ${generation - 1}×` : ''}`,
+        typedSearchAttributes: new TypedSearchAttributes([
+          { key: ATTRIBUTES.pipeline, value: plan.pipeline },
+          { key: ATTRIBUTES.project, value: this.options.project },
+          ...(typeof dataset === 'string' ? [{ key: ATTRIBUTES.dataset, value: dataset }] : []),
+        ]),
+      })
+    } catch (error) {
+      throw this.#unavailable(error)
+    }
+  }
+
+  async #load(): Promise<ReadonlyMap<string, LoadedPipeline>> {
+    return loadPipelines(this.options.projectDir, this.options.bundleDir)
+  }
+
+  async #find(name: string): Promise<LoadedPipeline> {
+    const loaded = await this.#load()
+    const pipeline = loaded.get(name)
+    if (pipeline) return pipeline
+    const known = [...loaded.keys()].join(', ') || 'none'
+    throw new PlatformError('PIPELINE_NOT_FOUND', `there is no pipeline "${name}"; known are: ${known}`, { name })
+  }
+
+  async #summary(run: string): Promise<RunSummary> {
+    const { store } = this.options
+    const [record, generation] = await Promise.all([readRun(store, run), lastGeneration(store, run)])
+    const outcome = generation > 0 ? await readOutcome(store, run, generation) : null
+    const status = outcome?.status ?? (await this.#flight(run, record.plan))?.status ?? 'queued'
+    return {
+      id: run,
+      pipeline: record.plan.pipeline,
+      status,
+      startedAt: record.startedAt,
+      endedAt: outcome?.endedAt ?? null,
+    }
+  }
+
+  /** The state of a run whose outcome is not written: from Temporal's own record of the workflow. */
+  async #flight(run: string, plan: Plan): Promise<Flight | null> {
+    const description = await this.#describe(run)
+    if (!description) return null
+    const children = plan.nodes
+      .filter(({ kind }) => kind === 'annotate')
+      .map(({ id }) => this.#describe(`${run}/${id}`))
+    const descriptions = [description, ...(await Promise.all(children))].filter((one) => one !== null)
+    const attempts = new Map(
+      descriptions.flatMap((one) =>
+        (one.raw.pendingActivities ?? []).map(({ activityId, attempt, heartbeatDetails, lastFailure }) => [
+          activityId ?? '',
+          {
+            attempt: attempt ?? 1,
+            progress: decodePayload(heartbeatDetails?.payloads?.[0]?.data) as StepReport['progress'],
+            trouble: lastFailure?.message ?? null,
+          },
+        ]),
+      ),
+    )
+    return { status: STATUS[description.status.name] ?? 'failed', attempts }
+  }
+
+  async #describe(
+    workflowId: string,
+  ): Promise<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>> | null> {
+    try {
+      return await this.client.workflow.getHandle(workflowId).describe()
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return null
+      throw this.#unavailable(error)
+    }
+  }
+
+  /** The workflow's own report; null when no worker answers in time, as between a crash and its restart. */
+  async #query(run: string): Promise<WorkflowReport | null> {
+    try {
+      return await this.client.connection.withDeadline(Date.now() + QUERY_MS, () =>
+        this.client.workflow.getHandle(run).query<WorkflowReport>('report'),
+      )
+    } catch {
+      return null
+    }
+  }
+
+  async #nodesFromStore(run: string): Promise<readonly NodeOutcome[]> {
+    const records = await nodeRecords(this.options.store, run)
+    return [...records].map(([id, { output, origin, attempts, startedAt, endedAt, reason }]) => ({
+      id,
+      status: 'completed',
+      origin,
+      attempts,
+      startedAt,
+      endedAt,
+      reason,
+      code: null,
+      outputs: output,
+    }))
+  }
+
+  async #update(workflowId: string, name: string, argument: unknown): Promise<void> {
+    try {
+      await this.client.workflow.getHandle(workflowId).executeUpdate(name, { args: [argument] })
+    } catch (error) {
+      if (isGrpcServiceError(error)) throw this.#unavailable(error)
+      const cause = (error as { cause?: Error }).cause ?? (error as Error)
+      throw new PlatformError('INVALID_INPUT', cause.message, { workflowId }, { cause: error })
+    }
+  }
+
+  #unavailable(error: unknown): Error {
+    if (!isGrpcServiceError(error)) return error as Error
+    const { address } = this.options.temporal
+    return new PlatformError(
+      'TEMPORAL_UNAVAILABLE',
+      `the Temporal server at ${address} does not answer (${error.details})`,
+      {},
+      { cause: error },
+    )
+  }
+}
+
+const STATUS: Readonly<Record<string, RunStatus>> = {
+  RUNNING: 'running',
+  COMPLETED: 'completed',
+  CANCELLED: 'cancelled',
+  CANCELED: 'cancelled',
+  CONTINUED_AS_NEW: 'running',
+}
+
+const isOver = (status: string): boolean => status === 'completed' || status === 'failed' || status === 'cancelled'
+
+function stepReports(plan: Plan, nodes: readonly NodeOutcome[], flight: Flight | null): readonly StepReport[] {
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  return plan.nodes.map(({ id, step, needs }) => {
+    const node = byId.get(id)
+    const pending = flight?.attempts.get(id)
+    const retrying =
+      pending && pending.attempt > 1 && pending.trouble ? `attempt ${pending.attempt}: ${pending.trouble}` : null
+    return {
+      id,
+      step,
+      needs,
+      status: (node?.status ?? (pending ? 'running' : 'queued')) as StepReport['status'],
+      origin: node?.origin ?? null,
+      attempts: pending?.attempt ?? node?.attempts ?? 0,
+      startedAt: node?.startedAt ?? null,
+      endedAt: node?.endedAt ?? null,
+      reason: retrying ?? node?.reason ?? null,
+      progress: pending?.progress ?? null,
+      outputs: node?.outputs ?? null,
+      code: node?.code ?? null,
+    }
+  })
+}
+
+function decodePayload(data: Uint8Array | null | undefined): unknown {
+  if (!data || data.length === 0) return null
+  try {
+    return JSON.parse(Buffer.from(data).toString('utf8'))
+  } catch {
+    return null
+  }
+}
+
+/** `image-classifier-20261123-131502-3fa9`: sorts by time, is unique, and says what it is. */
+function newRunId(pipeline: string): string {
+  const at = new Date().toISOString().replaceAll(/[-:]/g, '')
+  return `${pipeline}-${at.slice(0, 8)}-${at.slice(9, 15)}-${randomBytes(2).toString('hex')}`
+}
+
+let versions: Readonly<Record<string, string>> | undefined
+
+/** Digest of everything that each built-in step's body is made of, written by the build. */
+function codeVersions(): Readonly<Record<string, string>> {
+  return (versions ??= JSON.parse(
+    readFileSync(path.join(installationRoot(), 'dist/code-versions.json'), 'utf8'),
+  ) as Record<string, string>)
+}

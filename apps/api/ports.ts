@@ -1,0 +1,113 @@
+/**
+ * What the HTTP server asks of the rest of Gyre, as small as it can be. `compose.ts` fills it from the core modules;
+ * tests fill it with fakes. Methods that look something up throw the `…_NOT_FOUND` error of their thing.
+ */
+
+import type { Engine } from '#core/runs'
+import type { Logger } from '#core/log'
+import type { SessionHost } from '../../core/labelling/types.ts'
+import type {
+  BatchView,
+  DatasetDetail,
+  DatasetSummary,
+  EndpointView,
+  ImagePage,
+  ModelDetail,
+  ModelSummary,
+  Principal,
+  Role,
+  SessionRecord,
+} from './schemas.ts'
+
+/** What a role may do: look, answer labelling screens, run and cancel, change what is live, manage people. */
+export type Permission = 'view' | 'annotate' | 'run' | 'publish' | 'administer'
+
+export interface IdentityPort {
+  /** The person behind a token, or null when it is unknown, expired or withdrawn. */
+  authenticate(token: string): Promise<Principal | null>
+  /** Spends a one-time code; null when it is unknown, spent or expired. */
+  redeem(code: string): Promise<{ token: string } | null>
+  allows(principal: Principal, permission: Permission): boolean
+  users(): Promise<readonly Principal[]>
+  /** Adds the person where new, and gives a fresh one-time code. */
+  invite(name: string, role: Role): Promise<{ code: string }>
+}
+
+export interface ImageQuery {
+  readonly cursor?: string | undefined
+  readonly limit: number
+  readonly label?: string | undefined
+  readonly split?: 'train' | 'test' | undefined
+  readonly ref?: string | undefined
+}
+
+export interface DatasetPort {
+  list(): Promise<readonly DatasetSummary[]>
+  show(name: string, ref: string): Promise<DatasetDetail>
+  images(name: string, query: ImageQuery): Promise<ImagePage>
+  /** The stored bytes of one image of the dataset, whatever version holds it. */
+  bytes(name: string, digest: string): Promise<Uint8Array>
+}
+
+export interface SessionPort {
+  list(): Promise<readonly SessionRecord[]>
+  record(id: string): Promise<SessionRecord>
+  connect(id: string): Promise<SessionHost>
+}
+
+export interface ModelPort {
+  list(): Promise<readonly ModelSummary[]>
+  show(name: string): Promise<ModelDetail>
+  setAlias(name: string, alias: string, version: number, by: string): Promise<void>
+}
+
+export interface EndpointPort {
+  list(): Promise<readonly EndpointView[]>
+  /** Sends one encoded image to the live endpoint. @returns its classes, likeliest first. */
+  predict(name: string, image: Uint8Array): Promise<readonly { class: string; score: number }[]>
+}
+
+export type BatchFormat = 'results.csv' | 'results.json' | 'gallery.html'
+
+export interface BatchPort {
+  list(): Promise<readonly BatchView[]>
+  show(id: string): Promise<BatchView>
+  results(id: string, format: BatchFormat): Promise<Uint8Array>
+}
+
+export interface ApiPorts {
+  readonly engine: Engine
+  readonly identity: IdentityPort
+  readonly datasets: DatasetPort
+  readonly sessions: SessionPort
+  readonly models: ModelPort
+  readonly endpoints: EndpointPort
+  readonly batches: BatchPort
+  /** An immutable blob by its digest. @throws {PlatformError} `OBJECT_NOT_FOUND`. */
+  readonly blob: (sha256: string) => Promise<Uint8Array>
+  /** A square WebP of at most `size` pixels a side. */
+  readonly thumbnail: (image: Uint8Array, size: number) => Promise<Uint8Array>
+}
+
+export interface ApiSettings {
+  readonly log: Logger
+  /** The folder of the built pages; null serves the API alone. */
+  readonly webDir: string | null
+  /** Where dropped images are kept until their task has read them. */
+  readonly uploadsDir: string
+  /** Host names, beside the loopback ones, under which people reach this server. */
+  readonly hosts: readonly string[]
+  readonly version: string
+  /** Base address of the Temporal UI, for links; null where unknown. */
+  readonly temporalUi: string | null
+  readonly limits?: Partial<ApiLimits>
+}
+
+export interface ApiLimits {
+  readonly requestsPerMinute: number
+  readonly loginsPerMinute: number
+  readonly uploadFiles: number
+  readonly uploadFileBytes: number
+  readonly uploadTotalBytes: number
+  readonly pollMs: number
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import path from 'node:path'
+import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { PlatformError } from '#core/errors'
+import type { BatchFormat } from '../ports.ts'
+import { batchView, byId } from '../schemas.ts'
+import { SANDBOX_POLICY } from '../security.ts'
+import type { Api, RouteContext } from '../server.ts'
+import { receiveUpload } from '../uploads.ts'
+
+/** The pipeline behind self-service tasks. */
+const PIPELINE = 'batch-task'
+
+const request = z
+  .object({
+    model: z.string().min(1).max(100),
+    source: z.string().min(1).optional(),
+    dataset: z.string().min(1).optional(),
+  })
+  .strict()
+  .refine(({ source, dataset }) => (source === undefined) !== (dataset === undefined), {
+    message: 'give either source (a folder on the server) or dataset',
+  })
+
+const RESULTS: Record<BatchFormat, { type: string; attachment: boolean }> = {
+  'results.csv': { type: 'text/csv; charset=utf-8', attachment: true },
+  'results.json': { type: 'application/json', attachment: false },
+  'gallery.html': { type: 'text/html; charset=utf-8', attachment: false },
+}
+
+/** Self-service tasks: a model over dropped images, a folder or a dataset. */
+export function batchRoutes(server: Api, { ports: { batches, engine }, settings, limits }: RouteContext): void {
+  const receive = async (call: FastifyRequest, id: string): Promise<z.infer<typeof request>> => {
+    if (!call.isMultipart()) return parse(call.body)
+    const upload = await receiveUpload(call.parts(), path.join(settings.uploadsDir, id), {
+      fileBytes: limits.uploadFileBytes,
+      totalBytes: limits.uploadTotalBytes,
+    })
+    return parse({ model: upload.fields.model, source: upload.folder })
+  }
+
+  server.post(
+    '/api/batches',
+    {
+      config: { permission: 'run' },
+      schema: {
+        consumes: ['multipart/form-data', 'application/json'],
+        response: { 201: z.object({ id: z.string() }) },
+      },
+    },
+    async (call, reply) => {
+      const runId = `${PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
+      const params = await receive(call, runId)
+      return reply.code(201).send(await engine.start(PIPELINE, params, { by: call.principal.name, runId }))
+    },
+  )
+
+  server.get(
+    '/api/batches',
+    { config: { permission: 'view' }, schema: { response: { 200: z.array(batchView).readonly() } } },
+    () => batches.list(),
+  )
+
+  server.get(
+    '/api/batches/:id',
+    { config: { permission: 'view' }, schema: { params: byId, response: { 200: batchView } } },
+    (call) => batches.show(call.params.id),
+  )
+
+  for (const [format, { type, attachment }] of Object.entries(RESULTS) as [
+    BatchFormat,
+    (typeof RESULTS)[BatchFormat],
+  ][])
+    server.get(
+      `/api/batches/:id/${format}`,
+      { config: { permission: 'view' }, schema: { params: byId } },
+      async (call, reply) => {
+        const bytes = await batches.results(call.params.id, format)
+        if (attachment) reply.header('content-disposition', `attachment; filename="${format}"`)
+        return reply.type(type).header('content-security-policy', SANDBOX_POLICY).send(bytes)
+      },
+    )
+}
+
+function parse(body: unknown): z.infer<typeof request> {
+  const parsed = request.safeParse(body)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const at = ['body', ...(issue?.path ?? [])].join('.')
+  throw new PlatformError('INVALID_INPUT', `${at}: ${issue?.message ?? 'invalid'}`, { path: at })
+}

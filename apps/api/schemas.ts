@@ -1,0 +1,236 @@
+/**
+ * The shapes that the HTTP API speaks, each written once: they validate, they type the routes and the ports, and they
+ * become the OpenAPI description. Times are ISO 8601 in UTC, sizes bytes, shares 0–1.
+ */
+
+import { z } from 'zod'
+
+/** A name in an address; its form is checked where the thing is looked up, so that a wrong one is "not found". */
+const segment = z.string().min(1).max(128)
+
+export const byName = z.object({ name: segment })
+export const byId = z.object({ id: segment })
+export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex')
+export const byImage = z.object({ dataset: segment, digest })
+
+export const role = z.enum(['owner', 'engineer', 'annotator', 'operator', 'viewer'])
+export const principal = z.object({ name: z.string(), role })
+
+const runStatus = z.enum(['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled'])
+export const runSummary = z.object({
+  id: z.string(),
+  pipeline: z.string(),
+  status: runStatus,
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+})
+
+export const stepReport = z.object({
+  id: z.string(),
+  step: z.string(),
+  needs: z.array(z.string()).readonly(),
+  status: z.enum([...runStatus.options, 'skipped']),
+  origin: z.enum(['ran', 'hit', 'recovered']).nullable(),
+  attempts: z.number(),
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  reason: z.string().nullable(),
+  progress: z
+    .object({ done: z.number(), total: z.number().optional(), unit: z.string(), note: z.string().optional() })
+    .nullable(),
+  outputs: z.unknown(),
+  code: z.string().nullable(),
+})
+
+export const runReport = runSummary.extend({
+  params: z.unknown(),
+  temporalUrl: z.string().nullable(),
+  steps: z.array(stepReport).readonly(),
+})
+
+export const pipelineInfo = z.object({
+  name: z.string(),
+  file: z.string(),
+  description: z.string(),
+  params: z.unknown(),
+})
+
+export const datasetSummary = z.object({
+  name: z.string(),
+  version: z.string(),
+  images: z.number(),
+  labelled: z.number(),
+  classes: z.number(),
+})
+
+export const datasetDetail = z.object({
+  name: z.string(),
+  version: z.string(),
+  images: z.number(),
+  labelled: z.number(),
+  humanSeen: z.number(),
+  excluded: z.number(),
+  splits: z.object({ train: z.number(), test: z.number() }),
+  classes: z.array(z.object({ class: z.string(), images: z.number(), humanSeen: z.number() })).readonly(),
+  /** Newest first. */
+  history: z
+    .array(z.object({ version: z.string(), at: z.string().nullable(), images: z.number().nullable() }))
+    .readonly(),
+})
+
+export const imageRow = z.object({
+  digest: z.string(),
+  width: z.number(),
+  height: z.number(),
+  sizeBytes: z.number(),
+  format: z.string(),
+  source: z.string(),
+  split: z.enum(['train', 'test']),
+  label: z.string().nullable(),
+  origin: z.enum(['human', 'inferred', 'predicted', 'imported']).nullable(),
+  humanSeen: z.boolean(),
+  excluded: z.string().nullable(),
+})
+
+export const imagePage = z.object({ images: z.array(imageRow).readonly(), next: z.string().nullable() })
+
+export const sessionState = z.object({
+  session: z.string(),
+  status: z.enum(['open', 'certified', 'stopped', 'finished']),
+  images: z.number(),
+  labelled: z.number(),
+  screens: z.number(),
+  misfits: z.number(),
+  certified: z.object({ atLeast: z.number(), confidence: z.number() }).nullable(),
+  humanSeconds: z.number(),
+  speedUp: z.number(),
+  screensLeft: z.number().nullable(),
+})
+
+export const sessionRecord = z.object({
+  id: z.string(),
+  run: z.string().nullable(),
+  dataset: z.string(),
+  version: z.string(),
+  classes: z.array(z.string()).readonly(),
+  openedAt: z.string().nullable(),
+})
+
+export const sessionView = sessionRecord.extend({ state: sessionState })
+
+export const screen = z.object({
+  id: z.string(),
+  kind: z.enum(['cluster', 'verify', 'single']),
+  proposed: z.string().nullable(),
+  images: z.array(z.string()).readonly(),
+  secondGuess: z.array(z.string().nullable()).readonly(),
+})
+
+export const answer = z.object({
+  screen: z.string().min(1).max(64),
+  class: z.string().min(1).max(60).nullable().describe('Class of every image that is not a misfit; null skips'),
+  misfits: z
+    .array(
+      z
+        .object({
+          image: digest,
+          class: z.string().min(1).max(60).nullable(),
+          why: z.enum(['unsure', 'broken']).optional(),
+        })
+        .strict(),
+    )
+    .max(48),
+  activeMs: z.number().nonnegative().finite().nullable().default(null),
+})
+
+export const modelSummary = z.object({
+  name: z.string(),
+  versions: z.number(),
+  latest: z.number(),
+  champion: z.number().nullable(),
+  accuracy: z.number().nullable(),
+})
+
+export const modelVersion = z.object({
+  version: z.number(),
+  digest: z.string(),
+  trainer: z.string().nullable(),
+  classes: z.array(z.string()).readonly(),
+  accuracy: z.number().nullable(),
+  interval: z.tuple([z.number(), z.number()]).readonly().nullable(),
+  /** Digest of the HTML evaluation report, for `/api/reports/:sha256`. */
+  report: z.string().nullable(),
+  run: z.string().nullable(),
+  dataset: z.object({ name: z.string(), version: z.string() }).nullable(),
+  registeredAt: z.string().nullable(),
+})
+
+export const modelDetail = z.object({
+  name: z.string(),
+  /** Newest first. */
+  versions: z.array(modelVersion).readonly(),
+  aliases: z.array(z.object({ alias: z.string(), version: z.number() })).readonly(),
+})
+
+export const endpointView = z.object({
+  name: z.string(),
+  /** The base address: `<url>/v2/models/<name>/infer`. */
+  url: z.string().nullable(),
+  revisions: z
+    .array(
+      z.object({
+        revision: z.number(),
+        model: z.object({ name: z.string(), version: z.number() }),
+        wanted: z.number(),
+        ready: z.number(),
+        percent: z.number(),
+        trouble: z.string().nullable(),
+      }),
+    )
+    .readonly(),
+})
+
+export const batchView = z.object({
+  id: z.string(),
+  model: z.string(),
+  /** What it runs over: `dataset surfaces`, or `12 uploaded images`. */
+  source: z.string(),
+  status: runStatus,
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+  images: z.number().nullable(),
+  done: z.number(),
+  failed: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
+  /** One line when it failed. */
+  reason: z.string().nullable(),
+  /** Whether results can be downloaded. */
+  ready: z.boolean(),
+})
+
+export const batchRow = z.object({
+  image: z.string(),
+  path: z.string(),
+  class: z.string().nullable(),
+  score: z.number().nullable(),
+})
+
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  detail: z.string(),
+  remedy: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+})
+
+export type Principal = z.infer<typeof principal>
+export type Role = z.infer<typeof role>
+export type DatasetSummary = z.infer<typeof datasetSummary>
+export type DatasetDetail = z.infer<typeof datasetDetail>
+export type ImagePage = z.infer<typeof imagePage>
+export type SessionRecord = z.infer<typeof sessionRecord>
+export type ModelSummary = z.infer<typeof modelSummary>
+export type ModelDetail = z.infer<typeof modelDetail>
+export type EndpointView = z.infer<typeof endpointView>
+export type BatchView = z.infer<typeof batchView>

@@ -1,0 +1,449 @@
+/**
+ * Everything that the HTTP server asks for, in memory: one dataset of drawn images, one labelling session with a known
+ * truth, runs that a test moves by hand. What a test wants to look at is public.
+ */
+
+import sharp from 'sharp'
+import { createHash } from 'node:crypto'
+import { PlatformError } from '#core/errors'
+import type { Engine, RunReport, StepReport } from '#core/runs'
+import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
+import type { BatchView, ModelDetail, Principal, Role, SessionRecord } from '../../apps/api/schemas.ts'
+import type { Answer, Screen, SessionHost, SessionState } from '../../core/labelling/types.ts'
+
+export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
+export const RUN = 'image-classifier-1'
+export const SESSION = 'session-1'
+
+/** One drawn image of a class; the same number always gives the same bytes. */
+export async function drawImage(className: string, number: number): Promise<Uint8Array> {
+  const index = CLASSES.indexOf(className as (typeof CLASSES)[number])
+  const x = 20 + ((number * 37) % 50)
+  const y = 20 + ((number * 23) % 50)
+  const marks = [
+    `<path d="M${x} ${y} l40 25" stroke="#222" stroke-width="2"/>`,
+    `<circle cx="${x}" cy="${y}" r="14" fill="#6b6b6b"/><circle cx="${x - 3}" cy="${y - 3}" r="10" fill="#cfcfcf"/>`,
+    [0, 1, 2, 3, 4].map((i) => `<circle cx="${x + i * 7}" cy="${y + ((i * 13) % 20)}" r="2.5" fill="#111"/>`).join(''),
+    `<ellipse cx="${x}" cy="${y}" rx="22" ry="13" fill="#8a6a3a" opacity="0.7"/>`,
+    `<path d="M${x} 0 l6 30 l-9 28 l7 40" stroke="#111" stroke-width="3" fill="none"/>`,
+    '',
+  ]
+  const grey = 150 + ((number * 11) % 60)
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96"><rect width="96" height="96" fill="rgb(${grey},${grey},${grey + 8})"/>${marks[index]}</svg>`
+  return sharp(Buffer.from(svg)).png().toBuffer()
+}
+
+export interface DrawnImage {
+  readonly digest: string
+  readonly bytes: Uint8Array
+  readonly class: string
+}
+
+/** `perClass` images of each class, in an order that mixes the classes. */
+export async function drawDataset(perClass: number): Promise<readonly DrawnImage[]> {
+  const wanted = CLASSES.flatMap((className) =>
+    Array.from({ length: perClass }, (_, number) => ({
+      className,
+      number: number * CLASSES.length + CLASSES.indexOf(className),
+    })),
+  )
+  return Promise.all(
+    wanted.map(async ({ className, number }) => {
+      const bytes = await drawImage(className, number)
+      return {
+        digest: createHash('sha256').update(bytes).update(`${className}${number}`).digest('hex'),
+        bytes,
+        class: className,
+      }
+    }),
+  )
+}
+
+/** Plays the process that owns a session: hands out the screens it was given, in order, and keeps the answers. */
+export class FakeSession implements SessionHost {
+  readonly answers: Omit<Answer, 'at'>[] = []
+  status: SessionState['status'] = 'open'
+  /** Set to make the next submissions fail. */
+  trouble: PlatformError | null = null
+
+  constructor(
+    readonly screens: readonly Screen[],
+    readonly images: number,
+  ) {}
+
+  async next(_annotator: string, count: number): Promise<readonly Screen[]> {
+    if (this.status !== 'open') return []
+    return this.screens.filter(({ id }) => !this.answers.some((a) => a.screen === id)).slice(0, count)
+  }
+
+  async submit(answer: Omit<Answer, 'at'>): Promise<SessionState> {
+    if (this.trouble) throw this.trouble
+    if (this.status !== 'open') throw new PlatformError('SESSION_CLOSED', 'the session has ended; its answers are kept')
+    if (!this.screens.some(({ id }) => id === answer.screen))
+      throw new PlatformError('SCREEN_INVALID', `no screen ${answer.screen}; reload the page`)
+    if (!this.answers.some(({ screen }) => screen === answer.screen)) this.answers.push(answer)
+    if (this.answers.length === this.screens.length) this.status = 'certified'
+    return this.state()
+  }
+
+  async undo(): Promise<Screen | null> {
+    const withdrawn = this.answers.pop()
+    if (!withdrawn) return null
+    this.status = 'open'
+    return this.screens.find(({ id }) => id === withdrawn.screen) ?? null
+  }
+
+  async state(): Promise<SessionState> {
+    const seen = this.answers.map(({ screen }) => this.screens.find(({ id }) => id === screen)!.images.length)
+    const labelled = seen.reduce((sum, n) => sum + n, 0)
+    const misfits = this.answers.reduce((sum, a) => sum + a.misfits.length, 0)
+    const humanSeconds = this.answers.length * 1.63 + labelled * 0.2 + misfits * 1.69
+    return {
+      session: SESSION,
+      status: this.status,
+      images: this.images,
+      labelled,
+      screens: this.answers.length,
+      misfits,
+      certified: this.answers.length * 2 >= this.screens.length ? { atLeast: 0.981, confidence: 0.95 } : null,
+      humanSeconds,
+      speedUp: humanSeconds ? (labelled * 1.93) / humanSeconds : 0,
+      screensLeft: this.screens.length - this.answers.length,
+    }
+  }
+
+  async stop(): Promise<SessionState> {
+    this.status = 'stopped'
+    return this.state()
+  }
+}
+
+/** One cluster screen per class, each with two images of the next class hidden in it, then one verify grid and one single. */
+export function drawScreens(images: readonly DrawnImage[]): Screen[] {
+  const of = (className: string) => images.filter((image) => image.class === className).map(({ digest }) => digest)
+  const screens: Omit<Screen, 'id'>[] = CLASSES.map((className, index) => {
+    const next = CLASSES[(index + 1) % CLASSES.length]!
+    const shown = [...of(className).slice(2, 24), ...of(next).slice(0, 2)]
+    return { kind: 'cluster', proposed: null, images: shown, secondGuess: shown.map((_, i) => (i >= 22 ? next : null)) }
+  })
+  const verified = of('dent').slice(24, 40)
+  screens.push({ kind: 'verify', proposed: 'dent', images: verified, secondGuess: verified.map(() => 'pit') })
+  screens.push({ kind: 'single', proposed: null, images: of('crack').slice(24, 25), secondGuess: ['scratch'] })
+  return screens.map((screen, index) => ({ id: String(index + 1).padStart(6, '0'), ...screen }))
+}
+
+export function fakeStep(id: string, needs: readonly string[], over: Partial<StepReport> = {}): StepReport {
+  return {
+    id,
+    step: id,
+    needs,
+    status: 'completed',
+    origin: 'ran',
+    attempts: 1,
+    startedAt: '2026-03-02T10:00:00.000Z',
+    endedAt: '2026-03-02T10:00:03.100Z',
+    reason: null,
+    progress: null,
+    outputs: {},
+    code: null,
+    ...over,
+  }
+}
+
+export class FakeEngine implements Engine {
+  readonly runs = new Map<string, RunReport>()
+  /** What was asked, in order: `cancel image-classifier-1 by ada`. */
+  readonly asked: string[] = []
+
+  put(report: Partial<RunReport> & { id: string }): void {
+    const before = this.runs.get(report.id)
+    this.runs.set(report.id, {
+      pipeline: 'image-classifier',
+      status: 'running',
+      startedAt: '2026-03-02T10:00:00.000Z',
+      endedAt: null,
+      params: {},
+      temporalUrl: null,
+      steps: [],
+      ...before,
+      ...report,
+    })
+  }
+
+  async pipelines() {
+    return [
+      {
+        name: 'image-classifier',
+        file: 'pipelines/image-classifier.ts',
+        description: 'Labels, trains, deploys.',
+        params: {},
+      },
+    ]
+  }
+
+  async plan(pipeline: string, params: unknown) {
+    if (pipeline !== 'image-classifier')
+      throw new PlatformError('PIPELINE_NOT_FOUND', `no pipeline "${pipeline}"; see gyre pipeline list`, { pipeline })
+    return { nodes: [], params }
+  }
+
+  async start(pipeline: string, params: unknown, { by, runId }: { by: string; runId?: string }) {
+    const id = runId ?? `${pipeline}-${this.runs.size + 1}`
+    this.asked.push(`start ${pipeline} by ${by}`)
+    this.put({ id, pipeline, params, status: 'running' })
+    return { id }
+  }
+
+  async list() {
+    return [...this.runs.values()]
+  }
+
+  async show(run: string) {
+    const report = this.runs.get(run)
+    if (!report) throw new PlatformError('RUN_NOT_FOUND', `no run "${run}"; see gyre run list`, { run })
+    return report
+  }
+
+  async cancel(run: string, by: string) {
+    await this.show(run)
+    this.asked.push(`cancel ${run} by ${by}`)
+    this.put({ id: run, status: 'cancelled', endedAt: '2026-03-02T10:05:00.000Z' })
+  }
+
+  async resume(run: string, by: string) {
+    const { status } = await this.show(run)
+    if (status === 'running') throw new PlatformError('RUN_NOT_RESUMABLE', `run ${run} is running; wait for it`)
+    this.asked.push(`resume ${run} by ${by}`)
+    this.put({ id: run, status: 'running', endedAt: null })
+  }
+
+  async answerApproval(run: string, node: string, answer: { approved: boolean; by: string; why: string }) {
+    await this.show(run)
+    this.asked.push(`${answer.approved ? 'approve' : 'refuse'} ${run}/${node} by ${answer.by}: ${answer.why}`)
+  }
+
+  async stopSession(session: string, by: string) {
+    this.asked.push(`stop ${session} by ${by}`)
+  }
+}
+
+const RIGHTS: Record<Role, readonly string[]> = {
+  owner: ['view', 'annotate', 'run', 'publish', 'administer'],
+  engineer: ['view', 'annotate', 'run', 'publish'],
+  operator: ['view', 'run', 'publish'],
+  annotator: ['view', 'annotate'],
+  viewer: ['view'],
+}
+
+/** The token of a person is `token-NAME`, a code `code-NAME` works once. */
+export class FakeIdentity implements IdentityPort {
+  readonly people = new Map<string, Principal>([
+    ['ada', { name: 'ada', role: 'owner' }],
+    ['ann', { name: 'ann', role: 'annotator' }],
+    ['vic', { name: 'vic', role: 'viewer' }],
+  ])
+  readonly codes = new Set(['code-ada', 'code-ann', 'code-vic'])
+
+  async authenticate(token: string) {
+    return this.people.get(token.replace(/^token-/, '')) ?? null
+  }
+
+  async redeem(code: string) {
+    return this.codes.delete(code) ? { token: code.replace('code-', 'token-') } : null
+  }
+
+  allows(principal: Principal, permission: string) {
+    return RIGHTS[principal.role].includes(permission)
+  }
+
+  async users() {
+    return [...this.people.values()]
+  }
+
+  async invite(name: string, role: Role) {
+    this.people.set(name, { name, role })
+    this.codes.add(`code-${name}`)
+    return { code: `code-${name}` }
+  }
+}
+
+export interface FakeWorld extends ApiPorts {
+  readonly engine: FakeEngine
+  readonly identity: FakeIdentity
+  readonly session: FakeSession
+  readonly images: readonly DrawnImage[]
+  readonly batchViews: BatchView[]
+}
+
+const SESSION_RECORD: SessionRecord = {
+  id: SESSION,
+  run: RUN,
+  dataset: 'surfaces',
+  version: 'a'.repeat(64),
+  classes: [...CLASSES],
+  openedAt: '2026-03-02T10:00:05.000Z',
+}
+
+const MODEL: ModelDetail = {
+  name: 'surface-defects',
+  versions: [
+    {
+      version: 1,
+      digest: 'b'.repeat(64),
+      trainer: 'head',
+      classes: [...CLASSES],
+      accuracy: 0.974,
+      interval: [0.961, 0.984],
+      report: 'c'.repeat(64),
+      run: RUN,
+      dataset: { name: 'surfaces', version: 'a'.repeat(64) },
+      registeredAt: '2026-03-02T10:04:00.000Z',
+    },
+  ],
+  aliases: [{ alias: 'champion', version: 1 }],
+}
+
+/** A whole world; `empty` has nothing in it yet. */
+export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<FakeWorld> {
+  const images = empty ? [] : await drawDataset(perClass)
+  const byDigest = new Map(images.map((image) => [image.digest, image]))
+  const session = new FakeSession(empty ? [] : drawScreens(images), images.length)
+  const engine = new FakeEngine()
+  const batchViews: BatchView[] = []
+  const models = new Map(empty ? [] : [[MODEL.name, structuredClone(MODEL) as ModelDetail]])
+  const dataset = () => {
+    if (empty) throw new PlatformError('DATASET_NOT_FOUND', 'no dataset "surfaces"; see gyre dataset list')
+  }
+  return {
+    engine,
+    identity: new FakeIdentity(),
+    session,
+    images,
+    batchViews,
+    datasets: {
+      async list() {
+        return empty
+          ? []
+          : [{ name: 'surfaces', version: 'a'.repeat(64), images: images.length, labelled: 120, classes: 6 }]
+      },
+      async show(name) {
+        dataset()
+        return {
+          name,
+          version: 'a'.repeat(64),
+          images: images.length,
+          labelled: 120,
+          humanSeen: 96,
+          excluded: 1,
+          splits: { train: images.length - 48, test: 48 },
+          classes: CLASSES.map((className) => ({ class: className, images: 20, humanSeen: 16 })),
+          history: [
+            { version: 'a'.repeat(64), at: '2026-03-02T10:03:00.000Z', images: images.length },
+            { version: 'd'.repeat(64), at: '2026-03-02T10:00:03.000Z', images: images.length },
+          ],
+        }
+      },
+      async images(_name, { cursor, limit, label, split }) {
+        dataset()
+        const rows = images
+          .map((image, index) => ({
+            digest: image.digest,
+            width: 96,
+            height: 96,
+            sizeBytes: image.bytes.length,
+            format: 'png',
+            source: `line-${index}.png`,
+            split: index % 5 === 0 ? ('test' as const) : ('train' as const),
+            label: index % 2 ? image.class : null,
+            origin: index % 2 ? ('human' as const) : null,
+            humanSeen: index % 2 === 1,
+            excluded: null,
+          }))
+          .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+          .filter((row) => (!label || row.label === label) && (!split || row.split === split))
+          .filter((row) => !cursor || row.digest > cursor)
+        const page = rows.slice(0, limit)
+        return { images: page, next: rows.length > limit ? page.at(-1)!.digest : null }
+      },
+      async bytes(_name, digest) {
+        const image = byDigest.get(digest)
+        if (!image) throw new PlatformError('OBJECT_NOT_FOUND', `no image ${digest}`)
+        return image.bytes
+      },
+    },
+    sessions: {
+      async list() {
+        return empty ? [] : [SESSION_RECORD]
+      },
+      async record(id) {
+        if (empty || id !== SESSION) throw new PlatformError('SESSION_NOT_FOUND', `no session "${id}"`)
+        return SESSION_RECORD
+      },
+      async connect(id) {
+        if (id !== SESSION) throw new PlatformError('SESSION_NOT_FOUND', `no session "${id}"`)
+        return session
+      },
+    },
+    models: {
+      async list() {
+        return [...models.values()].map((model) => ({
+          name: model.name,
+          versions: model.versions.length,
+          latest: model.versions[0]!.version,
+          champion: model.aliases.find(({ alias }) => alias === 'champion')?.version ?? null,
+          accuracy: model.versions[0]!.accuracy,
+        }))
+      },
+      async show(name) {
+        const model = models.get(name)
+        if (!model) throw new PlatformError('MODEL_NOT_FOUND', `no model "${name}"; see gyre model list`)
+        return model
+      },
+      async setAlias(name, alias, version) {
+        const model = await this.show(name)
+        models.set(name, { ...model, aliases: [...model.aliases.filter((a) => a.alias !== alias), { alias, version }] })
+      },
+    },
+    endpoints: {
+      async list() {
+        if (empty) return []
+        const model = { name: MODEL.name, version: 1 }
+        return [
+          {
+            name: MODEL.name,
+            url: 'http://127.0.0.1:8100',
+            revisions: [{ revision: 1, model, wanted: 2, ready: 2, percent: 100, trouble: null }],
+          },
+        ]
+      },
+      async predict() {
+        return [
+          { class: 'scratch', score: 0.93 },
+          { class: 'crack', score: 0.05 },
+        ]
+      },
+    },
+    batches: {
+      async list() {
+        return batchViews
+      },
+      async show(id) {
+        const view = batchViews.find((batch) => batch.id === id)
+        if (!view) throw new PlatformError('BATCH_NOT_FOUND', `no batch task "${id}"; see gyre batch list`)
+        return view
+      },
+      async results(_id, format) {
+        const rows = [{ path: 'one.png', image: 'e'.repeat(64), class: 'scratch', score: 0.93 }]
+        if (format === 'results.json') return Buffer.from(JSON.stringify(rows))
+        return Buffer.from(
+          format === 'results.csv' ? 'path,class,score\none.png,scratch,0.93\n' : '<!doctype html><p>gallery',
+        )
+      },
+    },
+    async blob(digest) {
+      if (digest !== 'c'.repeat(64)) throw new PlatformError('OBJECT_NOT_FOUND', `no blob ${digest}`)
+      return Buffer.from('<!doctype html><script>alert(1)</script><h1>Report</h1>')
+    },
+    thumbnail: (image, size) => sharp(image).resize(size, size, { fit: 'inside' }).webp().toBuffer(),
+  }
+}
