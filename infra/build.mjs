@@ -2,12 +2,15 @@
  * Builds everything that runs: every process and thread entry (esbuild, one shared set of chunks), the workflow bundle
  * (Temporal's bundler), the code version of each built-in step, and the web pages (Vite). Parts whose inputs did not change are skipped.
  *
- *   node infra/build.mjs [--only code,workflows,web] [--force]
+ *   node infra/build.mjs [--only code,workflows,web] [--force] [--entries cli,api]
+ *
+ * `--entries` builds just these processes or threads, always, beside what is there: for work on one of them.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { codeVersions } from './code-versions.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 const dist = path.join(root, 'dist')
@@ -52,6 +55,27 @@ const common = ['package-lock.json', 'package.json', 'infra/build.mjs']
   .map((f) => path.join(root, f))
   .filter(existsSync)
 
+/** Compiles the named entries whose source exists; shared code goes to `dist/chunks`. */
+export async function buildEntries(names) {
+  const esbuild = await import('esbuild')
+  const present = names.filter((name) => existsSync(path.join(root, entries[name])))
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: Object.fromEntries(present.map((name) => [name, entries[name]])),
+    outdir: dist,
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: 'linked',
+    logLevel: 'warning',
+    legalComments: 'none',
+  })
+}
+
 const parts = {
   code: {
     inputs: () => [
@@ -59,26 +83,9 @@ const parts = {
       ...common,
     ],
     async build() {
-      const esbuild = await import('esbuild')
-      const present = Object.fromEntries(
-        Object.entries(entries).filter(([, source]) => existsSync(path.join(root, source))),
-      )
       rmSync(path.join(dist, 'chunks'), { recursive: true, force: true })
-      await esbuild.build({
-        absWorkingDir: root,
-        entryPoints: present,
-        outdir: dist,
-        chunkNames: 'chunks/[name]-[hash]',
-        bundle: true,
-        splitting: true,
-        format: 'esm',
-        platform: 'node',
-        target: 'node20',
-        packages: 'external',
-        sourcemap: 'linked',
-        logLevel: 'warning',
-        legalComments: 'none',
-      })
+      await buildEntries(Object.keys(entries))
+      writeFileSync(path.join(dist, 'code-versions.json'), JSON.stringify(await codeVersions(root), null, 2))
     },
   },
   workflows: {
@@ -119,11 +126,25 @@ export async function buildAll({ only = Object.keys(parts), force = false, say =
   }
 }
 
+/** The comma-separated names after a flag. */
+function namesAfter(flag) {
+  const at = process.argv.indexOf(flag)
+  return at === -1 ? undefined : process.argv[at + 1].split(',')
+}
+
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1].split(',') : undefined
-  await buildAll({
-    ...(only ? { only } : {}),
-    force: process.argv.includes('--force'),
-    say: (line) => console.error(line),
-  })
+  const only = namesAfter('--only')
+  const wanted = namesAfter('--entries')
+  try {
+    if (wanted) await buildEntries(wanted)
+    else
+      await buildAll({
+        ...(only ? { only } : {}),
+        force: process.argv.includes('--force'),
+        say: (line) => console.error(line),
+      })
+  } catch (error) {
+    if (!error.errors) console.error(error) // esbuild has told its own already.
+    process.exitCode = 1
+  }
 }
