@@ -7,7 +7,7 @@
  * `--entries` builds just these processes or threads, always, beside what is there: for work on one of them.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { codeVersions } from './code-versions.mjs'
@@ -51,16 +51,17 @@ function digestOf(files) {
   return hash.digest('hex')
 }
 
-const common = ['package-lock.json', 'package.json', 'infra/build.mjs']
+const common = ['package-lock.json', 'package.json', 'infra/build.mjs', 'infra/code-versions.mjs']
   .map((f) => path.join(root, f))
   .filter(existsSync)
 
-/** Compiles the named entries whose source exists; shared code goes to `dist/chunks`. */
+/** Compiles the named entries whose source exists; shared code goes to `dist/chunks`. @returns the paths written. */
 export async function buildEntries(names) {
   const esbuild = await import('esbuild')
   const present = names.filter((name) => existsSync(path.join(root, entries[name])))
-  await esbuild.build({
+  const { metafile } = await esbuild.build({
     absWorkingDir: root,
+    metafile: true,
     entryPoints: Object.fromEntries(present.map((name) => [name, entries[name]])),
     outdir: dist,
     chunkNames: 'chunks/[name]-[hash]',
@@ -74,6 +75,16 @@ export async function buildEntries(names) {
     logLevel: 'warning',
     legalComments: 'none',
   })
+  return Object.keys(metafile.outputs).map((file) => path.join(root, file))
+}
+
+/** A stack that runs may still load chunks of the build before, so these go only after a day. */
+function removeOldChunks(written) {
+  const current = new Set(written)
+  const dayAgo = Date.now() - 86_400_000
+  for (const file of filesUnder('dist/chunks')) {
+    if (!current.has(file) && statSync(file).mtimeMs < dayAgo) rmSync(file, { force: true })
+  }
 }
 
 const parts = {
@@ -83,8 +94,8 @@ const parts = {
       ...common,
     ],
     async build() {
-      rmSync(path.join(dist, 'chunks'), { recursive: true, force: true })
-      await buildEntries(Object.keys(entries))
+      const written = await buildEntries(Object.keys(entries))
+      removeOldChunks(written)
       writeFileSync(path.join(dist, 'code-versions.json'), JSON.stringify(await codeVersions(root), null, 2))
     },
   },

@@ -1,0 +1,48 @@
+/** How failures are told: what, value, bound, remedy; a command to type stands on a line of its own. */
+import { CommanderError } from 'commander'
+import { CATALOGUE, toPlatformError, type PlatformError } from '#core/errors'
+
+/** Wrong use of the command line itself. */
+const USAGE = 2
+/** By convention 128 + the number of SIGINT. */
+export const INTERRUPTED = 130
+
+/** Thrown when the person ended the command; nothing more is to be said. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+/** Thrown when the answer is out and tells of a failure itself: a failed run, a failed test. */
+export class AnsweredFailure extends Error {
+  override readonly name = 'AnsweredFailure'
+}
+
+/** Tells the failure on standard error, and with `--json` as one JSON value on standard output too. @returns the exit code. */
+export function report(error: unknown, { json }: { json: boolean }): number {
+  if (error instanceof AnsweredFailure) return 1
+  if (error instanceof Interrupted) return INTERRUPTED
+  // Commander has told what is wrong, or shown the help or version that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
+  const failure = toPlatformError(error)
+  if (json) process.stdout.write(`${JSON.stringify({ error: failureJson(failure) }, null, 2)}\n`)
+  process.stderr.write(`${failureText(failure)}\n`)
+  if (failure.code === 'INTERNAL' && process.env['GYRE_DEBUG']) console.error(error)
+  return failure.exitCode
+}
+
+function failureJson({ code, message, details }: PlatformError) {
+  return { code, message, remedy: CATALOGUE[code].remedy, details }
+}
+
+function failureText({ code, message, details }: PlatformError): string {
+  const lines = [`gyre: ${message}`]
+  const command = typeof details['command'] === 'string' ? details['command'] : commandIn(CATALOGUE[code].remedy)
+  if (command) lines.push('', `  ${command}`)
+  return lines.join('\n')
+}
+
+/** The catalogue's remedies quote commands in backticks. */
+function commandIn(remedy: string): string | null {
+  const quoted = /`(gyre [^`]+)`/.exec(remedy)?.[1]
+  return quoted ? `./${quoted}` : null
+}

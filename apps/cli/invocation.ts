@@ -1,0 +1,35 @@
+import { stateFolderPath } from '../../infra/local/state-folder.ts'
+
+/** The options that every verb takes. */
+export interface CommonOptions {
+  readonly state?: string
+  readonly json?: boolean
+  /** False with `--no-start`. */
+  readonly start?: boolean
+}
+
+/** One call of the command line: what was asked, and where its answers go. */
+export class Invocation {
+  readonly json: boolean
+  /** Absolute path of the state folder. */
+  readonly state: string
+  readonly mayStart: boolean
+  readonly env: NodeJS.ProcessEnv = process.env
+
+  constructor(options: CommonOptions) {
+    this.json = options.json ?? false
+    this.state = stateFolderPath(options.state, this.env)
+    this.mayStart = options.start ?? true
+  }
+
+  /** The answer: one JSON value with `--json`, else what a person reads. */
+  answer(value: unknown, forPeople: () => string): void {
+    const text = this.json ? JSON.stringify(value, null, 2) : forPeople()
+    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  }
+
+  /** A remark beside the answer: on standard error, so that it never mixes with the JSON. */
+  readonly remark = (line: string): void => {
+    process.stderr.write(`${line}\n`)
+  }
+}

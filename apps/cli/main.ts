@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/** The command line: `gyre <noun> <verb>`. Each verb's code is loaded when it is called, so that `--version` costs nothing. */
+import { createProgram } from './program.ts'
+import { report } from './failure.ts'
+
+const argv = process.argv.slice(2)
+try {
+  await createProgram().parseAsync(argv, { from: 'user' })
+} catch (error) {
+  process.exitCode = report(error, { json: argv.includes('--json') })
+}

@@ -1,0 +1,98 @@
+/**
+ * The stack that a verb works with: the one that runs on the state folder, else one of its own, stopped at its end.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { PlatformError } from '#core/errors'
+import { StateFolder, startStack, type Stack, type StackInfo } from '../../infra/local/index.ts'
+import { ApiClient } from './api-client.ts'
+import { Interrupted } from './failure.ts'
+import type { Invocation } from './invocation.ts'
+
+export interface StackUse {
+  readonly api: ApiClient
+  readonly info: StackInfo
+  readonly state: StateFolder
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal
+  /** Whether the stack was started by this command and ends with it. */
+  readonly own: boolean
+}
+
+/** How long a stack that is being started by another command is waited for. */
+const STARTING_MS = 40_000
+
+/** Runs the body with a stack. Ctrl-C aborts the body, then stops an own stack; a second Ctrl-C kills it. */
+export async function withStack<T>(invocation: Invocation, body: (use: StackUse) => Promise<T>): Promise<T> {
+  const state = new StateFolder(invocation.state)
+  state.prepare()
+  const interrupt = onInterrupt()
+  const leave = state.enter()
+  let own: Stack | null = null
+  try {
+    const running = await findRunning(state)
+    if (!running && !invocation.mayStart) throw notRunning(invocation.state)
+    if (!running) own = await startOwn(invocation)
+    const info = running ?? own?.info
+    if (!info) throw notRunning(invocation.state)
+    const api = new ApiClient(info.apiUrl, state.ownerToken())
+    return await body({ api, info, state, signal: interrupt.signal, own: own !== null })
+  } catch (error) {
+    if (interrupt.signal.aborted) throw new Interrupted()
+    throw error
+  } finally {
+    leave()
+    if (own) await stopUnlessHurried(own, interrupt)
+    interrupt.dispose()
+  }
+}
+
+function startOwn(invocation: Invocation): Promise<Stack> {
+  return startStack({ state: invocation.state, env: invocation.env, say: (line) => invocation.remark(`gyre: ${line}`) })
+}
+
+/** The stack of the folder; where one is just starting, waits until it is up. */
+async function findRunning(state: StateFolder): Promise<StackInfo | null> {
+  const deadline = Date.now() + STARTING_MS
+  while (state.holder() && Date.now() < deadline) {
+    const running = state.runningStack()
+    if (running) return running
+    await delay(50)
+  }
+  return null
+}
+
+function notRunning(folder: string): PlatformError {
+  return new PlatformError('STACK_NOT_RUNNING', `no stack runs on ${folder}; start one, or leave out --no-start`, {
+    command: `./gyre dev --state ${folder}`,
+  })
+}
+
+export interface Interrupt {
+  readonly signal: AbortSignal
+  /** Calls back on the second signal, for people in a hurry. */
+  onSecond(callback: () => void): void
+  dispose(): void
+}
+
+export function onInterrupt(): Interrupt {
+  const controller = new AbortController()
+  let second = () => {}
+  const handle = () => {
+    if (controller.signal.aborted) second()
+    else controller.abort(new Interrupted())
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, handle)
+  return {
+    signal: controller.signal,
+    onSecond: (callback) => (second = callback),
+    dispose: () => ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((name) => process.off(name, handle)),
+  }
+}
+
+/** Stops the stack; a second signal while it drains kills it. */
+export async function stopUnlessHurried(stack: Stack, interrupt: Interrupt): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    interrupt.onSecond(() => void stack.stop({ hurry: true }).then(resolve, reject))
+    stack.stop().then(resolve, reject)
+  })
+}

@@ -1,0 +1,60 @@
+/** `gyre dev`: the stack in the foreground, until Ctrl-C. */
+import { once } from 'node:events'
+import os from 'node:os'
+import pc from 'picocolors'
+import { startStack, type Ports, type Stack } from '../../../infra/local/index.ts'
+import { Invocation, type CommonOptions } from '../invocation.ts'
+import { onInterrupt, stopUnlessHurried } from '../stack-access.ts'
+import { VERSION } from '../version.ts'
+
+export interface DevOptions extends CommonOptions {
+  readonly port?: number
+  readonly gatewayPort?: number
+  readonly temporalPort?: number
+  readonly temporalUiPort?: number
+}
+
+export async function dev(options: DevOptions): Promise<void> {
+  const invocation = new Invocation(options)
+  const interrupt = onInterrupt()
+  const started = Date.now()
+  const stack = await startStack({
+    state: invocation.state,
+    env: invocation.env,
+    ports: askedPorts(options),
+    say: (line) => invocation.remark(`gyre: ${line}`),
+  })
+  try {
+    invocation.answer({ ...stack.info, state: invocation.state }, () => summary(stack, Date.now() - started))
+    if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort')
+    if (!invocation.json) invocation.remark('\nStopping; press Ctrl-C again to stop at once.')
+  } finally {
+    await stopUnlessHurried(stack, interrupt)
+    interrupt.dispose()
+  }
+}
+
+function askedPorts({ port, gatewayPort, temporalPort, temporalUiPort }: DevOptions): Partial<Ports> {
+  const asked = { api: port, gateway: gatewayPort, temporal: temporalPort, temporalUi: temporalUiPort }
+  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
+}
+
+function summary({ info, state }: Stack, ms: number): string {
+  const row = (name: string, value: string | null) => (value ? [` ${name.padEnd(10)} ${value}`] : [])
+  return [
+    `${pc.bold(`Gyre ${VERSION}`)}   state ${shortPath(state.path)}   ready in ${(ms / 1000).toFixed(1)} s`,
+    '',
+    ...row('page', info.apiUrl),
+    ...row('endpoints', info.gatewayUrl),
+    ...row('Temporal', info.temporalUiUrl ?? info.temporalAddress),
+    ...row('logs', shortPath(state.logs)),
+    '',
+    'Ctrl-C stops everything.',
+  ].join('\n')
+}
+
+/** Home as ~. */
+export function shortPath(file: string): string {
+  const home = os.homedir()
+  return file === home || file.startsWith(`${home}/`) ? `~${file.slice(home.length)}` : file
+}

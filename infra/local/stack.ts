@@ -1,0 +1,238 @@
+/**
+ * The embedded stack: Temporal, API, gateway and worker as children of this process, on one state folder.
+ *
+ * K1  One stack per state folder, by a lock that a dead holder loses.
+ * K2  No child outlives its parent: pipes close, and what is left nevertheless is ended at the next start.
+ * K3  A child that dies is started again; runs go on, because their state is in the store and in Temporal's database.
+ * K4  A restart keeps the ports, so that links and clients stay right.
+ */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isPlatformError } from '#core/errors'
+import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
+import { choosePorts, type Ports } from './ports.ts'
+import { endProcesses, startTimeOf, thisProcess, type ProcessIdentity } from './process-identity.ts'
+import { StateFolder, type StackInfo } from './state-folder.ts'
+import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
+import { extendRetention, requireTemporalBinary, temporalServer } from './temporal-server.ts'
+
+export interface StackOptions {
+  readonly state: string
+  /** Ports that were asked for: these or none. */
+  readonly ports?: Partial<Ports>
+  readonly env: NodeJS.ProcessEnv
+  /** One line of progress at a time, for waits of more than a moment. */
+  readonly say: (line: string) => void
+}
+
+export interface Stack {
+  readonly info: StackInfo
+  readonly state: StateFolder
+  /** Stops all, children first to last; `hurry` kills at once. */
+  stop(options?: { hurry?: boolean }): Promise<void>
+}
+
+const DRAIN_MS = 10_000
+const LEFTOVER_GRACE_MS = 2_000
+const START_ATTEMPTS = 3
+
+/**
+ * @throws {PlatformError} `STATE_IN_USE`, `PORT_IN_USE`, `TEMPORAL_NOT_FOUND`, `STACK_START_FAILED`.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const state = new StateFolder(options.state)
+  state.prepare()
+  const release = state.acquire()
+  try {
+    await endLeftovers(state)
+    const external = options.env['TEMPORAL_ADDRESS'] || null
+    const binary = external ? null : await requireTemporalBinary(options.say, options.env)
+    return await startOnFreePorts(options, state, { external, binary }, release)
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+interface TemporalChoice {
+  /** Address of a server of the user's own; null starts ours. */
+  readonly external: string | null
+  readonly binary: string | null
+}
+
+/** A port can be taken between its choice and its use: then others are chosen. */
+async function startOnFreePorts(
+  options: StackOptions,
+  state: StateFolder,
+  temporal: TemporalChoice,
+  release: () => void,
+): Promise<Stack> {
+  for (let attempt = 1; ; attempt++) {
+    const remembered = attempt === 1 ? (state.readJson<Partial<Ports>>('ports.json') ?? {}) : null
+    const ports = await choosePorts(options.ports ?? {}, remembered)
+    const stack = new ProcessTree(options, state, temporal, ports, release)
+    try {
+      await stack.start()
+      return stack
+    } catch (error) {
+      await stack.abandon()
+      if (attempt === START_ATTEMPTS || !isPortConflict(error)) throw error
+    }
+  }
+}
+
+function isPortConflict(error: unknown): boolean {
+  return isPlatformError(error) && /EADDRINUSE|address already in use/i.test(error.message)
+}
+
+/** Children of a parent that was killed, which had not yet noticed (K2). */
+async function endLeftovers(state: StateFolder): Promise<void> {
+  state.remove('stack.json')
+  const recorded = state.readJson<(ProcessIdentity & { name: string })[]>('processes.json') ?? []
+  await endProcesses(recorded, LEFTOVER_GRACE_MS)
+  state.remove('processes.json')
+}
+
+class ProcessTree implements Stack {
+  readonly info: StackInfo
+  readonly #children: SupervisedChild[] = []
+  /** The Temporal server itself, below its guard. */
+  #temporalServer: ProcessIdentity | null = null
+
+  constructor(
+    private readonly options: StackOptions,
+    readonly state: StateFolder,
+    private readonly temporal: TemporalChoice,
+    private readonly ports: Ports,
+    private readonly release: () => void,
+  ) {
+    const { env } = options
+    this.info = {
+      ...thisProcess(),
+      apiUrl: `http://127.0.0.1:${ports.api}`,
+      gatewayUrl: `http://127.0.0.1:${ports.gateway}`,
+      temporalAddress: temporal.external ?? `127.0.0.1:${ports.temporal}`,
+      temporalUiUrl: temporal.external ? env['TEMPORAL_UI_URL'] || null : `http://127.0.0.1:${ports.temporalUi}`,
+      namespace: (temporal.external && env['TEMPORAL_NAMESPACE']) || 'default',
+      storeUri: env['GYRE_STORE'] || pathToFileURL(state.objects).href,
+      project: env['GYRE_PROJECT'] || 'default',
+    }
+  }
+
+  async start(): Promise<void> {
+    this.state.ownerToken()
+    const gateway = this.#startEntry('gateway', this.ports.gateway)
+    const others = this.#startTemporal().then(() =>
+      Promise.all([this.#startEntry('api', this.ports.api), this.#startEntry('worker', 0)]),
+    )
+    const outcomes = await Promise.allSettled([gateway, others])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    this.state.writeJson('ports.json', this.ports)
+    this.state.writeJson('stack.json', this.info)
+  }
+
+  async #startTemporal(): Promise<void> {
+    const { binary } = this.temporal
+    if (binary === null) return
+    const spec = temporalServer({
+      binary,
+      databaseFile: this.state.temporalDatabase,
+      port: this.ports.temporal,
+      uiPort: this.ports.temporalUi,
+      logFile: path.join(this.state.logs, 'temporal.log'),
+      env: this.options.env,
+    })
+    await this.#startChild({ ...spec, isReady: (line) => spec.isReady(line) && this.#noteServer(line) })
+    void extendRetention(binary, this.info.temporalAddress, this.options.env)
+  }
+
+  #noteServer(line: string): boolean {
+    const pid = Number(line.split(' ')[1])
+    const startTime = startTimeOf(pid)
+    this.#temporalServer = startTime === null ? null : { pid, startTime }
+    this.#record()
+    return true
+  }
+
+  async #startEntry(name: EntryPoint, port: number): Promise<void> {
+    const file = entryPoint(name)
+    if (!existsSync(file)) return this.options.say(`${name} is not built yet: left out`)
+    await this.#startChild({
+      name,
+      command: [process.execPath, file],
+      env: this.#environment(port),
+      logFile: path.join(this.state.logs, `${name}.log`),
+      isReady: isReadyLine,
+      startTimeoutMs: 30_000,
+    })
+  }
+
+  async #startChild(spec: ChildSpec): Promise<void> {
+    const child = new SupervisedChild(spec, () => this.#record())
+    this.#children.push(child)
+    await child.start()
+  }
+
+  #environment(port: number): NodeJS.ProcessEnv {
+    const { info } = this
+    return {
+      ...this.options.env,
+      GYRE_STORE: info.storeUri,
+      GYRE_PROJECT: info.project,
+      GYRE_STATE: this.state.path,
+      GYRE_PORT: String(port),
+      GYRE_TEMPORAL_ADDRESS: info.temporalAddress,
+      GYRE_TEMPORAL_UI: info.temporalUiUrl ?? '',
+      GYRE_NAMESPACE: info.namespace,
+      GYRE_API_URL: info.apiUrl,
+      GYRE_GATEWAY_URL: info.gatewayUrl,
+      GYRE_PROJECT_DIR: this.options.env['GYRE_PROJECT_DIR'] || installationRoot(),
+    }
+  }
+
+  /** Who runs now, so that the next start can end what outlived us (K2). */
+  #record(): void {
+    const running = this.#children.flatMap((child) => {
+      const identity = child.identity()
+      return identity ? [{ name: child.spec.name, ...identity }] : []
+    })
+    const server = this.#temporalServer ? [{ name: 'temporal-server', ...this.#temporalServer }] : []
+    this.state.writeJson('processes.json', [...running, ...server])
+  }
+
+  async stop({ hurry = false } = {}): Promise<void> {
+    await this.#waitForOtherCommands(hurry)
+    await this.abandon(hurry ? 0 : DRAIN_MS)
+    this.state.remove('stack.json')
+    this.release()
+  }
+
+  /** A command that began to use this stack meanwhile keeps it up until it is done. */
+  async #waitForOtherCommands(hurry: boolean): Promise<void> {
+    let told = false
+    for (let others = this.state.otherClients(); !hurry && others.length > 0; others = this.state.otherClients()) {
+      if (!told) this.options.say(`waiting for another gyre command (process ${others[0]?.pid}) that uses this stack`)
+      told = true
+      await delay(100)
+    }
+  }
+
+  /** Ends the children; the lock stays. Temporal goes last: the others still speak to it while they drain. */
+  async abandon(graceMs = DRAIN_MS): Promise<void> {
+    const temporal = this.#children.filter((child) => child.spec.name === 'temporal')
+    const others = this.#children.filter((child) => child.spec.name !== 'temporal')
+    await Promise.all(others.map((child) => child.stop(graceMs)))
+    await Promise.all(temporal.map((child) => child.stop(graceMs)))
+    this.state.remove('processes.json')
+  }
+}
+
+function isReadyLine(line: string): boolean {
+  try {
+    return (JSON.parse(line) as { ready?: unknown }).ready === true
+  } catch {
+    return false
+  }
+}

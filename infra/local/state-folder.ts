@@ -1,0 +1,181 @@
+/**
+ * The state folder of an embedded stack: objects, Temporal's database, logs, and who runs on it.
+ *
+ *   objects/        the object store           temporal.db    the engine's database (SQLite)
+ *   logs/*.log      one per process            stack.json     the running stack, while there is one
+ *   owner-token     the local owner's key      ports.json     the ports of last time
+ *   processes.json  children, to end leftovers locks/ clients/  who runs on it, who uses it
+ */
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { PlatformError } from '#core/errors'
+import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.ts'
+
+/** What a running stack tells of itself in `stack.json`. */
+export interface StackInfo extends ProcessIdentity {
+  readonly apiUrl: string
+  readonly gatewayUrl: string
+  readonly temporalAddress: string
+  /** Null where a Temporal server of yours is used and `TEMPORAL_UI_URL` is not set. */
+  readonly temporalUiUrl: string | null
+  readonly namespace: string
+  readonly storeUri: string
+  readonly project: string
+}
+
+/** `--state`, else GYRE_STATE, else `$XDG_STATE_HOME/gyre`. Absolute. */
+export function stateFolderPath(flag: string | undefined, env: NodeJS.ProcessEnv): string {
+  const standard = path.join(env['XDG_STATE_HOME'] || path.join(os.homedir(), '.local', 'state'), 'gyre')
+  return path.resolve(flag || env['GYRE_STATE'] || standard)
+}
+
+export class StateFolder {
+  readonly objects: string
+  readonly logs: string
+  readonly temporalDatabase: string
+  readonly ownerTokenFile: string
+
+  constructor(readonly path: string) {
+    this.objects = this.#at('objects')
+    this.logs = this.#at('logs')
+    this.temporalDatabase = this.#at('temporal.db')
+    this.ownerTokenFile = this.#at('owner-token')
+  }
+
+  #at(name: string): string {
+    return path.join(this.path, name)
+  }
+
+  /** @throws {PlatformError} `INVALID_INPUT` when the folder cannot be made or written. */
+  prepare(): void {
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o700 })
+      for (const name of ['objects', 'logs', 'locks', 'clients']) mkdirSync(this.#at(name), { recursive: true })
+    } catch (cause) {
+      const message = `the state folder ${this.path} cannot be written (${(cause as Error).message}); choose another with --state`
+      throw new PlatformError('INVALID_INPUT', message, { state: this.path }, { cause })
+    }
+  }
+
+  /** The key of the person who owns this machine's stack; made on first use, readable by that person alone. */
+  ownerToken(): string {
+    const existing = readText(this.ownerTokenFile)
+    if (existing) return existing.trim()
+    const draft = `${this.ownerTokenFile}.${process.pid}`
+    writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })
+    createOnce(draft, this.ownerTokenFile)
+    return readFileSync(this.ownerTokenFile, 'utf8').trim()
+  }
+
+  readJson<T>(name: string): T | null {
+    const text = readText(this.#at(name))
+    if (text === null) return null
+    try {
+      return JSON.parse(text) as T
+    } catch {
+      return null
+    }
+  }
+
+  /** Replaces the file in one step, so that a reader sees the old or the new content. */
+  writeJson(name: string, value: unknown): void {
+    const draft = this.#at(`${name}.${process.pid}`)
+    writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`)
+    renameSync(draft, this.#at(name))
+  }
+
+  remove(name: string): void {
+    rmSync(this.#at(name), { force: true })
+  }
+
+  /** The stack that runs on this folder, or null. */
+  runningStack(): StackInfo | null {
+    const info = this.readJson<StackInfo>('stack.json')
+    return info && isAlive(info) ? info : null
+  }
+
+  /** The living process that holds this folder, ready or not; null when it is free. */
+  holder(): ProcessIdentity | null {
+    const newest = this.#lockNumbers().at(-1)
+    const owner = newest === undefined ? null : this.readJson<ProcessIdentity>(lockName(newest))
+    return owner && isAlive(owner) ? owner : null
+  }
+
+  #lockNumbers(): number[] {
+    const names = readdirSync(this.#at('locks'))
+    return names.flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b)
+  }
+
+  /**
+   * Takes the folder for this process. Each holder creates the next number, create-only, so of several that find a dead
+   * holder exactly one follows it.
+   *
+   * @returns how to let go.
+   * @throws {PlatformError} `STATE_IN_USE` naming the process that has it.
+   */
+  acquire(): () => void {
+    for (;;) {
+      const numbers = this.#lockNumbers()
+      const holder = this.holder()
+      if (holder) throw inUse(this.path, holder)
+      const mine = (numbers.at(-1) ?? 0) + 1
+      const draft = this.#at(path.join('locks', `draft-${process.pid}`))
+      writeFileSync(draft, JSON.stringify(thisProcess()))
+      const won = createOnce(draft, this.#at(lockName(mine)))
+      // A slower starter may have re-created a number below a living holder's; only the highest counts.
+      if (won && this.#lockNumbers().at(-1) === mine) {
+        for (const old of numbers) this.remove(lockName(old))
+        return () => this.remove(lockName(mine))
+      }
+      if (won) this.remove(lockName(mine))
+    }
+  }
+
+  /** Says that this process uses the stack, so that a stack which a command started outlives that command's neighbours. */
+  enter(): () => void {
+    const name = path.join('clients', `${process.pid}.json`)
+    this.writeJson(name, thisProcess())
+    return () => this.remove(name)
+  }
+
+  /** Other living processes that use the stack. */
+  otherClients(): ProcessIdentity[] {
+    return readdirSync(this.#at('clients')).flatMap((name) => {
+      const client = this.readJson<ProcessIdentity>(path.join('clients', name))
+      return client && client.pid !== process.pid && isAlive(client) ? [client] : []
+    })
+  }
+}
+
+function lockName(number: number): string {
+  return path.join('locks', `${String(number).padStart(9, '0')}.json`)
+}
+
+function inUse(folder: string, holder: ProcessIdentity): PlatformError {
+  const message = `the state folder ${folder} is in use by process ${holder.pid}; use that stack, stop it, or choose another folder with --state`
+  return new PlatformError('STATE_IN_USE', message, { state: folder, pid: holder.pid })
+}
+
+function readText(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Gives a finished draft its name unless the name is taken; the draft is gone afterwards. */
+function createOnce(draft: string, target: string): boolean {
+  try {
+    linkSync(draft, target)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
