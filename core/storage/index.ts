@@ -4,6 +4,7 @@ export { blobFile, blobKey, digestFile, putBlob, putBlobFile, readBlob } from '.
 export { canonicalJson, digestJson, sha256Hex } from './canonical-json.ts'
 export { openFolderStore } from './folder.ts'
 export { checkKey, compareKeys } from './keys.ts'
+export { acquireLease, readLease, type Lease, type LeaseOptions, type LeaseState } from './leases.ts'
 export { createMemoryStore } from './memory.ts'
 export type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'
 export { openStore } from './open.ts'
@@ -15,3 +16,4 @@ export {
   type MoveOptions,
   type PointerEntry,
 } from './pointers.ts'
+export { probeRaces, refuseUnsafeStore, type RaceReport } from './race-probe.ts'

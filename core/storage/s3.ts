@@ -44,6 +44,7 @@ export async function openS3Store(uri: string): Promise<ObjectStore> {
 async function createClient(): Promise<S3Client> {
   const client = new S3Client({
     maxAttempts: 4,
+    logger: SILENT,
     // The SDK's newer default checksums are refused or miscounted by several S3 servers; digests are checked above the store.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -56,6 +57,9 @@ async function createClient(): Promise<S3Client> {
   }
   return client
 }
+
+/** The SDK would write to the console; failures reach the caller as errors. */
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
 
 /** What the SDK has at run time and does not type: the address found in the environment or the configuration files. */
 interface ConfigurableEndpoint {
@@ -252,5 +256,6 @@ function sentBefore(error: unknown, attempt: number): boolean {
 /** No answer at all, a conflict with a concurrent write (409), or the store's own trouble. */
 function canRetry(error: unknown): boolean {
   const status = statusOf(error)
-  return status === null || status === 409 || status === 429 || status >= 500
+  if (status === null) return (error as Error).name !== 'CredentialsProviderError'
+  return status === 409 || status === 429 || status >= 500
 }
