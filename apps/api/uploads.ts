@@ -56,7 +56,7 @@ export async function receiveUpload(
 /** The last segment, without control characters, separators and leading dots: it cannot leave its folder. */
 export function safeName(sent: string | undefined): string {
   const last = (sent ?? '').split(/[/\\]/).at(-1) ?? ''
-   
+
   const clean = last
     .normalize('NFC')
     .replace(/[\u0000-\u001f\u007f<>:"|?*\u200e\u200f\u202a-\u202e]/g, '_')

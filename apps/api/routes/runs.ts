@@ -30,10 +30,7 @@ export function runRoutes(server: Api, { ports: { engine }, feed }: RouteContext
       const keepAlive = setInterval(() => stream.push(': still here\n\n'), KEEP_ALIVE_MS)
       const leave = feed.watch(run, {
         changed: (report) => void stream.push(`event: report\ndata: ${JSON.stringify(report)}\n\n`),
-        ended: () => {
-          stream.push('event: end\ndata: {}\n\n')
-          stream.push(null)
-        },
+        ended: () => void stream.push(null),
       })
       stream.once('close', () => {
         clearInterval(keepAlive)
