@@ -65,7 +65,6 @@ export default tseslint.config(
     files: [
       'core/storage/s3.ts',
       'core/images/sharp.ts',
-      'core/images/encode.ts',
       'core/tables/duckdb.ts',
       'core/inference/onnx.ts',
       'core/inference/graph.ts',

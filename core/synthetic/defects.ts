@@ -49,11 +49,11 @@ function alongStroke(size: number, stroke: readonly Point[], visit: (pixel: numb
 /** Something dragged over it: a few long, nearly straight, bright grooves in about one direction. */
 const scratch: Defect = (surface, random) => {
   const direction = random.angle()
-  const bright = random.between(0.55, 0.95)
+  const bright = random.between(0.78, 1)
   const metal: Colour = [bright, bright * 0.99, bright * 0.97]
-  for (let line = random.whole(2, 4); line > 0; line--) {
+  for (let line = random.whole(5, 9); line > 0; line--) {
     const angle = direction + 0.18 * random.normal()
-    const half = random.between(0.28, 0.6)
+    const half = random.between(0.4, 0.8)
     const bend = 0.05 * random.normal()
     const radius = random.between(0.008, 0.013)
     const { x, y } = somewhere(random, 0.25)
@@ -67,7 +67,7 @@ const scratch: Defect = (surface, random) => {
       }
     })
     const depth = random.between(0.006, 0.01)
-    const strength = random.between(0.7, 1)
+    const strength = random.between(0.8, 1)
     alongStroke(surface.size, stroke, (pixel, near) => {
       surface.height[pixel] = (surface.height[pixel] ?? 0) - depth * near
       tint(surface, pixel, metal, strength * near)
@@ -100,15 +100,15 @@ function crackFrom(random: Random, start: Point, heading: number, steps: number,
 
 /** It has broken: one dark, jagged, forking line. */
 const crack: Defect = (surface, random) => {
-  const { x, y } = somewhere(random, 0.2)
-  const heading = Math.atan2(0.5 - y, 0.5 - x) + 0.4 * random.normal()
-  const start = { x, y, radius: random.between(0.014, 0.022) }
+  const { x, y } = somewhere(random, 0.34)
+  const heading = random.angle()
+  const start = { x, y, radius: random.between(0.015, 0.022) }
   const strokes = [
-    ...crackFrom(random, start, heading, random.whole(9, 14), 2),
-    ...crackFrom(random, start, heading + Math.PI, random.whole(3, 6), 1),
+    ...crackFrom(random, start, heading, random.whole(10, 14), 3),
+    ...crackFrom(random, start, heading + Math.PI, random.whole(10, 14), 3),
   ]
   const depth = random.between(0.012, 0.02)
-  const dark = random.between(0.72, 0.95)
+  const dark = random.between(0.82, 0.97)
   for (const stroke of strokes)
     alongStroke(surface.size, stroke, (pixel, near) => {
       surface.height[pixel] = (surface.height[pixel] ?? 0) - depth * near
@@ -119,12 +119,12 @@ const crack: Defect = (surface, random) => {
 /** Something hit it: a smooth hollow with a low rim; only the light betrays it. */
 const dent: Defect = (surface, random) => {
   for (let hollow = random.chance(0.25) ? 2 : 1; hollow > 0; hollow--) {
-    const { x, y } = somewhere(random, 0.28)
-    const radius = random.between(0.17, 0.27)
+    const { x, y } = somewhere(random, 0.33)
+    const radius = random.between(0.27, 0.36)
     const stretch = random.between(0.72, 1)
     const angle = random.angle()
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)]
-    const depth = radius * random.between(0.5, 0.72)
+    const depth = radius * random.between(0.6, 0.8)
     const reach = 1.4 * radius
     const box = { left: x - reach, right: x + reach, top: y - reach, bottom: y + reach }
     forEachPixel(surface.size, box, (pixel, px, py) => {
@@ -151,11 +151,12 @@ const stain: Defect = (surface, random) => {
   const colour = random.pick(STAINS)
   const seed = random.seed()
   const strength = random.between(0.6, 0.85)
-  const centre = somewhere(random, 0.3)
-  const drops = random.whole(3, 8)
+  const centre = somewhere(random, 0.34)
+  const rings = random.between(16, 24)
+  const drops = random.whole(5, 10)
   for (let drop = 0; drop <= drops; drop++) {
     const main = drop === 0
-    const radius = main ? random.between(0.17, 0.29) : random.between(0.02, 0.06)
+    const radius = main ? random.between(0.27, 0.38) : random.between(0.03, 0.07)
     const [x, y] = main ? [centre.x, centre.y] : [centre.x + 0.24 * random.normal(), centre.y + 0.24 * random.normal()]
     const reach = radius * 1.7
     forEachPixel(
@@ -164,11 +165,12 @@ const stain: Defect = (surface, random) => {
       (pixel, px, py) => {
         const ragged = 1 + 0.38 * fractal(px * 5, py * 5, seed, 3)
         const r = Math.hypot(px - x, py - y) / (radius * ragged)
-        const soaked = 1 - smoothStep(0.88, 1.06, r)
-        const edge = Math.exp(-0.5 * ((r - 0.93) / 0.08) ** 2)
-        const patchy = 0.85 + 0.15 * noise(px * 9, py * 9, seed + 7)
+        const soaked = 1 - smoothStep(0.9, 1.04, r)
+        const tide = soaked * smoothStep(0.55, 0.95, Math.sin(r * rings + 2.6 * noise(px * 7, py * 7, seed + 3)))
+        const edge = Math.exp(-0.5 * ((r - 0.95) / 0.07) ** 2)
+        const patchy = 0.8 + 0.2 * noise(px * 13, py * 13, seed + 7)
         tint(surface, pixel, colour, strength * soaked * patchy)
-        darken(surface, pixel, 1 - 0.35 * edge * strength)
+        darken(surface, pixel, 1 - strength * Math.min(0.6, 0.6 * edge + 0.4 * tide))
       },
     )
   }
@@ -177,9 +179,9 @@ const stain: Defect = (surface, random) => {
 
 /** Corrosion ate into it: a swarm of small, deep, dark holes. */
 const pitting: Defect = (surface, random) => {
-  const centre = somewhere(random, 0.3)
+  const centre = somewhere(random, 0.34)
   const spread = random.between(0.16, 0.3)
-  for (let pit = random.whole(26, 60); pit > 0; pit--) {
+  for (let pit = random.whole(34, 70); pit > 0; pit--) {
     const x = centre.x + spread * random.normal()
     const y = centre.y + spread * random.normal()
     const radius = random.between(0.011, 0.024)

@@ -1,4 +1,7 @@
-/** What the surfaces are made of. Each material fills relief and colour from noise, never twice the same. */
+/**
+ * What the surfaces are made of. Each material fills relief and colour from noise, never twice the same. The palettes
+ * are muted: on a factory floor the defect is the colourful thing, if anything is.
+ */
 
 import { fractal, noise, smoothStep } from './noise.ts'
 import type { Random } from './random.ts'
@@ -34,10 +37,10 @@ function blend(from: Colour, to: Colour, share: number): Colour {
 /** Steel, aluminium or brass, brushed in one direction. */
 const brushedMetal: Material = (surface, random) => {
   const colour = random.pick<Colour>([
-    [0.6, 0.62, 0.65],
-    [0.68, 0.68, 0.67],
-    [0.66, 0.58, 0.42],
-    [0.5, 0.53, 0.58],
+    [0.58, 0.59, 0.6],
+    [0.63, 0.63, 0.62],
+    [0.58, 0.55, 0.48],
+    [0.51, 0.52, 0.54],
   ])
   const grid = cutFrom(random)
   const seed = random.seed()
@@ -57,9 +60,9 @@ const brushedMetal: Material = (surface, random) => {
 /** Sand-cast iron: grainy, dull, dark. */
 const roughCast: Material = (surface, random) => {
   const colour = random.pick<Colour>([
-    [0.36, 0.36, 0.38],
-    [0.42, 0.39, 0.36],
-    [0.47, 0.47, 0.46],
+    [0.4, 0.4, 0.41],
+    [0.43, 0.42, 0.41],
+    [0.48, 0.48, 0.47],
   ])
   const grid = cutFrom(random)
   const seed = random.seed()
@@ -77,22 +80,22 @@ const roughCast: Material = (surface, random) => {
 const wood: Material = (surface, random) => {
   const [light, dark] = random.pick<readonly [Colour, Colour]>([
     [
-      [0.76, 0.58, 0.38],
-      [0.57, 0.38, 0.21],
+      [0.63, 0.55, 0.47],
+      [0.5, 0.42, 0.35],
     ],
     [
-      [0.62, 0.43, 0.27],
-      [0.42, 0.26, 0.15],
+      [0.53, 0.45, 0.39],
+      [0.4, 0.33, 0.29],
     ],
     [
-      [0.82, 0.7, 0.52],
-      [0.68, 0.53, 0.35],
+      [0.69, 0.64, 0.56],
+      [0.58, 0.52, 0.44],
     ],
   ])
   const grid = cutFrom(random)
   const seed = random.seed()
   const rings = random.between(3.5, 7)
-  const contrast = random.between(0.5, 0.85)
+  const contrast = random.between(0.4, 0.7)
   surface.gloss = random.between(0.06, 0.2)
   forEachPixel(surface.size, wholePicture, (pixel, x, y) => {
     const along = grid.along(x, y)
@@ -109,10 +112,10 @@ const wood: Material = (surface, random) => {
 /** Plain-woven cloth: warp over weft, weft over warp, threads of slightly different thickness. */
 const fabric: Material = (surface, random) => {
   const colour = random.pick<Colour>([
-    [0.34, 0.42, 0.56],
-    [0.62, 0.58, 0.5],
-    [0.5, 0.36, 0.36],
-    [0.4, 0.48, 0.42],
+    [0.42, 0.45, 0.51],
+    [0.57, 0.55, 0.52],
+    [0.47, 0.41, 0.41],
+    [0.44, 0.47, 0.45],
   ])
   const grid = cutFrom(random)
   const seed = random.seed()
@@ -137,11 +140,11 @@ const fabric: Material = (surface, random) => {
 /** Lacquered sheet: nearly flat, with the slight orange peel of spray paint. */
 const enamel: Material = (surface, random) => {
   const colour = random.pick<Colour>([
-    [0.72, 0.72, 0.7],
-    [0.28, 0.42, 0.58],
-    [0.58, 0.24, 0.22],
-    [0.34, 0.5, 0.42],
-    [0.74, 0.62, 0.3],
+    [0.65, 0.65, 0.65],
+    [0.39, 0.45, 0.51],
+    [0.49, 0.35, 0.34],
+    [0.41, 0.48, 0.44],
+    [0.62, 0.57, 0.43],
   ])
   const grid = cutFrom(random)
   const seed = random.seed()

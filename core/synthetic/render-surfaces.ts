@@ -2,8 +2,8 @@
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { encodeImage } from '../images/encode.ts'
 import { PlatformError } from '#core/errors'
+import { encodePixels } from '#core/images'
 import { chooseShot, shootAgain, takePicture, type Shot } from './camera.ts'
 import { DEFECTS, SURFACE_CLASSES, type SurfaceClass } from './defects.ts'
 import { MATERIALS } from './materials.ts'
@@ -70,9 +70,10 @@ export async function renderSurfaces(
     const of = SURFACE_CLASSES[done % SURFACE_CLASSES.length] as SurfaceClass
     const index = Math.floor(done / SURFACE_CLASSES.length)
     const format = index % 5 === 4 ? 'png' : 'jpeg'
-    const pixels = { data: renderSurface(of, index, { seed, size }), width: size, height: size }
+    const pixels = renderSurface(of, index, { seed, size })
     const name = `${of}-${String(index).padStart(4, '0')}.${format === 'png' ? 'png' : 'jpg'}`
-    await writeFile(path.join(partial, of, name), await encodeImage(pixels, { format, quality: 88 + (index % 8) }))
+    const file = await encodePixels(pixels, { width: size, height: size, format, quality: 88 + (index % 8) })
+    await writeFile(path.join(partial, of, name), file)
     onProgress({ done: done + 1, total: images })
   }
   await rename(partial, directory)
