@@ -1,6 +1,6 @@
 /** What the workflow keeps in the store: results that exist already, answers of people, how a run ended. */
 
-import { issueText } from '#core/planning'
+import { issueText } from '#core/errors'
 import type { Json, PlanNode } from '#core/plan'
 import { cacheKey, lookUp, readNode, recordNode, recordOutcome, type NodeOutcome, type RunStatus } from '#core/runs'
 import type { StepDefinition } from '#core/steps'

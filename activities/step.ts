@@ -5,10 +5,9 @@
 
 import path from 'node:path'
 import { CancelledFailure, Context } from '@temporalio/activity'
-import { PlatformError } from '#core/errors'
+import { issueText, PlatformError } from '#core/errors'
 import type { BodyHooks, BodyRequest, Progress } from '#core/execution'
 import type { SessionState } from '#core/labelling'
-import { issueText } from '#core/planning'
 import type { Json } from '#core/plan'
 import { readNode, recordNode, remember } from '#core/runs'
 import type { StepDefinition } from '#core/steps'

@@ -104,7 +104,8 @@ class PipelineRun {
         if (turn.kind === 'skip') this.#set(turn.node.id, { status: 'skipped', reason: turn.reason })
       const ready = turns.filter((turn): turn is Ready => turn.kind === 'run')
       if (ready.length > 0) {
-        if (await this.#resolve(ready)) continue
+        const taken = await this.#resolve(ready)
+        if (taken || this.#running.size === 0) continue
       } else if (this.#running.size === 0) return
       this.#show()
       await Promise.race(this.#running)

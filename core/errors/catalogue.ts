@@ -219,6 +219,11 @@ export const CATALOGUE = {
     ...user,
   },
 
+  ENDPOINT_CONFLICT: {
+    when: 'A revision of this number serves another model or other settings.',
+    remedy: 'Deploy again; it takes the next number.',
+    ...conflict,
+  },
   ENDPOINT_NOT_FOUND: {
     when: 'No endpoint has this name.',
     remedy: 'List them with `gyre endpoint list`.',
@@ -239,6 +244,11 @@ export const CATALOGUE = {
     when: 'The live endpoint gives other answers than the evaluation.',
     remedy: 'Do not use it; report it with the run id.',
     ...failed,
+  },
+  GATEWAY_UNAVAILABLE: {
+    when: 'The gateway that carries requests to endpoints does not answer.',
+    remedy: 'Start the stack with `gyre dev`; Gyre keeps trying.',
+    ...unavailable,
   },
 
   BATCH_NOT_FOUND: { when: 'No batch task has this id.', remedy: 'List them with `gyre batch list`.', ...missing },
@@ -270,6 +280,7 @@ export const CATALOGUE = {
     ...user,
     httpStatus: 401,
   },
+  USER_NOT_FOUND: { when: 'Nobody has this name.', remedy: 'Add them with `gyre user add`.', ...missing },
   FORBIDDEN: {
     when: 'The role of the caller does not allow the call.',
     remedy: 'Ask an owner for the role.',

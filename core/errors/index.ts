@@ -5,4 +5,5 @@
  */
 
 export { CATALOGUE, type ErrorCode, type ErrorFacts } from './catalogue.ts'
+export { issueText, type SchemaIssues } from './issue-text.ts'
 export { PlatformError, isPlatformError, toPlatformError, type ErrorDetails } from './platform-error.ts'

@@ -2,7 +2,7 @@
 
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { PlatformError } from '#core/errors'
+import { issueText, PlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
 import { openStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
@@ -77,7 +77,7 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
 }
 
 async function runUserStep(request: BodyRequest, bundle: string, ctx: StepContext): Promise<unknown> {
-  const [{ readBlob }, { importBundle, issueText }, { userSteps }] = await Promise.all([
+  const [{ readBlob }, { importBundle }, { userSteps }] = await Promise.all([
     import('#core/storage'),
     import('#core/planning'),
     // The same instance that the bundle imports as `gyre/pipeline`: both register steps in one place per thread.

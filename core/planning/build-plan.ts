@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { PlatformError } from '#core/errors'
+import { issueText, PlatformError } from '#core/errors'
 import {
   conditionRefs,
   forEachRef,
@@ -176,15 +176,6 @@ function readJson(text: string): unknown {
   } catch {
     return text
   }
-}
-
-/** The first issue as "path: what is wrong". */
-export function issueText(error: z.ZodError, prefix: readonly PropertyKey[] = []): string {
-  const issue = error.issues[0]!
-  const path = [...prefix, ...issue.path].map(String).join('.')
-  if (issue.code === 'unrecognized_keys')
-    return `${[...(path ? [path] : []), issue.keys[0]].join('.')}: is not known; check its spelling`
-  return `${path || '(input)'}: ${issue.message}`
 }
 
 function invalid(definition: PipelineDefinition, message: string): PlatformError {

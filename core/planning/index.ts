@@ -1,5 +1,5 @@
 /** From files to plans: loads a project's pipelines, checks a run's parameters, and freezes what is to be done. */
 
-export { buildPlan, issueText, parseParams, type CodeVersions } from './build-plan.ts'
+export { buildPlan, parseParams, type CodeVersions } from './build-plan.ts'
 export { durationMs } from './duration.ts'
 export { importBundle, loadPipeline, loadPipelines, type LoadedPipeline } from './load.ts'

@@ -96,18 +96,18 @@ export async function importBundle(
 const textOf = (bytes: Uint8Array): Promise<string> => Promise.resolve(Buffer.from(bytes).toString('utf8'))
 
 /** What our packages are called inside a bundle, so that its digest names no path of a machine. */
-const OURS = ['gyre/pipeline', 'gyre/steps', 'gyre/algorithm', 'zod'] as const
+type Ours = 'gyre/pipeline' | 'gyre/steps' | 'gyre/algorithm' | 'zod'
 
 /** Puts the paths of this installation in place of the names of our packages. */
 function resolvable(code: string): string {
   const root = installationRoot()
-  const place: Record<(typeof OURS)[number], string> = {
+  const place: Record<Ours, string> = {
     'gyre/pipeline': entryPoint('pipeline'),
     'gyre/steps': entryPoint('steps'),
     'gyre/algorithm': entryPoint('algorithm'),
     zod: path.join(root, 'node_modules/zod/index.js'),
   }
-  return code.replaceAll(/from\s*"(gyre\/(?:pipeline|steps|algorithm)|zod)"/g, (_, name: (typeof OURS)[number]) => {
+  return code.replaceAll(/from\s*"(gyre\/(?:pipeline|steps|algorithm)|zod)"/g, (_, name: Ours) => {
     return `from ${JSON.stringify(pathToFileURL(place[name]).href)}`
   })
 }

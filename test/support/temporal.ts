@@ -1,0 +1,130 @@
+/** A real Temporal dev server and a worker with mocked activities, for tests of workflows. */
+
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { TestWorkflowEnvironment } from '@temporalio/testing'
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import type { Json, Plan, PlanNode } from '#core/plan'
+import type { Resolution } from '../../activities/bookkeeping.ts'
+import type { StepResult } from '../../workflows/proxies.ts'
+import type { RunPipelineArgs, StepCall } from '../../workflows/types.ts'
+import { findTemporalBinary } from '../../infra/local/temporal-binary.mjs'
+
+/** Recorded histories must not name the machine they were recorded on. */
+const IDENTITY = 'gyre-test'
+const KEYWORDS = ['GyrePipeline', 'GyreDataset', 'GyreModel', 'GyreProject', 'GyreStatus']
+
+export async function startTemporal(): Promise<TestWorkflowEnvironment> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') })
+  const { path: binary } = await findTemporalBinary({ say: () => undefined, env: process.env })
+  if (!binary) throw new Error('these tests need a Temporal server; ./gyre test finds or builds one')
+  return TestWorkflowEnvironment.createLocal({
+    client: { identity: IDENTITY },
+    server: {
+      executable: { type: 'existing-path', path: binary },
+      extraArgs: KEYWORDS.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+    },
+  })
+}
+
+let bundle: Promise<WorkflowBundle> | undefined
+
+/** The workflows as they are now, bundled once per test file. */
+export function workflowBundle(): Promise<WorkflowBundle> {
+  return (bundle ??= bundleWorkflowCode({
+    workflowsPath: path.resolve(import.meta.dirname, '../../workflows/index.ts'),
+    logger: new DefaultLogger('ERROR'),
+  }))
+}
+
+export interface Mocks {
+  /** By step name. */
+  readonly steps: Readonly<Record<string, (call: StepCall) => Promise<StepResult> | StepResult>>
+  /** What `resolveNodes` says of a node; the default runs everything. */
+  readonly resolve?: (node: PlanNode, input: Json) => Resolution
+}
+
+/** What the mocked bookkeeping was told. */
+export interface Told {
+  readonly outcomes: {
+    readonly run: string
+    readonly generation: number
+    readonly report: { readonly status: string }
+  }[]
+  readonly recorded: { readonly call: StepCall; readonly output: Json }[]
+  readonly stopped: { readonly run: string; readonly node: string; readonly by: string }[]
+}
+
+export interface MockedWorkers {
+  readonly told: Told
+  stop(): Promise<void>
+}
+
+export async function startWorkers(env: TestWorkflowEnvironment, { steps, resolve }: Mocks): Promise<MockedWorkers> {
+  const told: Told = { outcomes: [], recorded: [], stopped: [] }
+  const bookkeeping = {
+    resolveNodes: ({ nodes }: { nodes: { node: PlanNode; input: Json }[] }) =>
+      Promise.resolve(
+        nodes.map(
+          ({ node, input }) =>
+            resolve?.(node, input) ?? { kind: 'run', input, key: null, reason: 'no equal result yet' },
+        ),
+      ),
+    recordNode: async (args: Told['recorded'][number]) => void told.recorded.push(args),
+    recordOutcome: async (args: Told['outcomes'][number]) => void told.outcomes.push(args),
+    requestSessionStop: async (args: Told['stopped'][number]) => void told.stopped.push(args),
+  }
+  const common = {
+    connection: env.nativeConnection,
+    identity: IDENTITY,
+    activities: { ...bookkeeping, ...steps },
+    maxHeartbeatThrottleInterval: '50ms' as const,
+  }
+  const workers = [
+    await Worker.create({ ...common, taskQueue: 'gyre-pipeline', workflowBundle: await workflowBundle() }),
+    await Worker.create({ ...common, taskQueue: 'gyre-cpu' }),
+  ]
+  const running = workers.map((worker) => worker.run())
+  return {
+    told,
+    async stop() {
+      for (const worker of workers) worker.shutdown()
+      await Promise.all(running)
+    },
+  }
+}
+
+/** A node for tests: short timeouts, one attempt. */
+export function node(id: string, extra: Partial<PlanNode> = {}): PlanNode {
+  return {
+    id,
+    step: id,
+    kind: 'activity',
+    input: {},
+    needs: [],
+    when: null,
+    policy: { queue: 'cpu', timeoutMs: 20_000, attempts: 1, cache: false },
+    codeVersion: 'v',
+    bundle: null,
+    ...extra,
+  }
+}
+
+export const ref = (id: string, ...fields: string[]): { $ref: string; path: string[] } => ({ $ref: id, path: fields })
+
+export function runArgs(run: string, nodes: readonly PlanNode[]): RunPipelineArgs {
+  const plan: Plan = { format: 1, pipeline: 'test', codeVersion: 'v', params: {}, nodes, digest: '0'.repeat(64) }
+  return { run, generation: 1, plan, settings: { heartbeatMs: 2_000, project: 'default' } }
+}
+
+export const ran = (output: Json): StepResult => ({ output, origin: 'ran', attempts: 1 })
+
+/** Writes the history of a workflow to `test/replay/histories`, without paths of this machine. */
+export async function recordHistory(env: TestWorkflowEnvironment, workflowId: string, name: string): Promise<void> {
+  const history = await env.client.workflow.getHandle(workflowId).fetchHistory()
+  const json = historyToJSON(history)
+  const root = path.resolve(import.meta.dirname, '../..')
+  const file = path.join(root, 'test/replay/histories', `${name.replaceAll(/[^a-z]+/gi, '-').toLowerCase()}.json`)
+  await writeFile(file, json.replaceAll(`file://${root}/`, '').replaceAll(`${root}/`, ''))
+}
