@@ -148,6 +148,11 @@ export const CATALOGUE = {
     remedy: 'Check the path.',
     ...missing,
   },
+  DATASET_SOURCE_UNREADABLE: {
+    when: 'What to import is neither a folder nor an archive that can be read to its end.',
+    remedy: 'Give a folder, or a whole .zip, .tar or .tar.gz file.',
+    ...user,
+  },
   DATASET_ONE_CLASS: {
     when: 'Fewer than two classes are known, so there is nothing to tell apart.',
     remedy: 'Give at least two classes.',

@@ -3,7 +3,7 @@
 export { blobFile, blobKey, digestFile, putBlob, putBlobFile, readBlob } from './blobs.ts'
 export { canonicalJson, digestJson, sha256Hex } from './canonical-json.ts'
 export { openFolderStore } from './folder.ts'
-export { checkKey, compareKeys } from './keys.ts'
+export { checkKey, checkName, compareKeys } from './keys.ts'
 export { acquireLease, readLease, type Lease, type LeaseOptions, type LeaseState } from './leases.ts'
 export { createMemoryStore } from './memory.ts'
 export type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'

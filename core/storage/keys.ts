@@ -36,6 +36,23 @@ function hasControlCharacterOrBackslash(key: string): boolean {
   return false
 }
 
+const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/
+
+/**
+ * Names that people give and that become segments of keys: projects, datasets, models, endpoints, users.
+ *
+ * @param what - the kind of thing, for the message: `dataset`.
+ * @throws {PlatformError} `INVALID_NAME`.
+ */
+export function checkName(what: string, name: string): void {
+  if (NAME.test(name)) return
+  throw new PlatformError(
+    'INVALID_NAME',
+    `${what} name ${JSON.stringify(name)} is not 1–40 lower-case letters, digits and inner hyphens`,
+    { what, name },
+  )
+}
+
 /** The order of `list`: by UTF-8 bytes, which JavaScript's own `<` (UTF-16 units) is not. */
 export function compareKeys(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))

@@ -4,9 +4,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PlatformError } from '#core/errors'
 import { openFolderStore } from './folder.ts'
+import { checkName } from './keys.ts'
 import type { ObjectStore } from './object-store.ts'
-
-const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/
 
 /**
  * @param uri - a path, `file:///…` or `s3://bucket/prefix`. Address, region and credentials of S3 come from the
@@ -15,10 +14,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/
  * @throws {PlatformError} `INVALID_INPUT` for another scheme; `INVALID_NAME` for a bad project; `STORE_DISK_FULL`.
  */
 export async function openStore(uri: string, { project = 'default' }: { project?: string } = {}): Promise<ObjectStore> {
-  if (!NAME.test(project))
-    throw new PlatformError('INVALID_NAME', `project ${JSON.stringify(project)} does not match ${NAME.source}`, {
-      project,
-    })
+  checkName('project', project)
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(uri)?.[1]?.toLowerCase()
   if (scheme === undefined) return openFolderStore(path.join(uri, project))
   if (scheme === 'file') return openFolderStore(path.join(fileURLToPath(uri), project))
