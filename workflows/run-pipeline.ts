@@ -57,6 +57,8 @@ class PipelineRun {
   #failure: { readonly node: string; readonly code: string; readonly message: string } | null = null
   #cancellation: Error | null = null
   #status: RunReport['status'] = 'running'
+  /** What the search attribute says now: each change of it is an event in the history. */
+  #shown: RunReport['status'] | null = null
 
   constructor(private readonly args: RunPipelineArgs) {
     this.#schedule = new Schedule(args.plan)
@@ -236,7 +238,8 @@ class PipelineRun {
       const waits = [...this.#nodes.values()].some(({ status }) => status === 'waiting')
       this.#status = waits ? 'waiting' : 'running'
     }
-    upsertSearchAttributes([{ key: STATUS, value: this.#status }])
+    if (this.#status !== this.#shown) upsertSearchAttributes([{ key: STATUS, value: this.#status }])
+    this.#shown = this.#status
     setCurrentDetails(
       markdownOf(this.args.plan, (id) => {
         const { status, startedAt, endedAt, reason } = this.#nodes.get(id)!

@@ -1,0 +1,42 @@
+/**
+ * Benchmarks: `npm run bench -- AREA [--json] [--images DIR]`.
+ *
+ * Each area measures against a peer doing the same work in the same run; trust the ratios, absolute times drift.
+ */
+
+import { parseArgs } from 'node:util'
+import type { BenchReport } from './report.ts'
+
+interface Area {
+  readonly says: string
+  run(options: { readonly images: string | undefined; say(line: string): void }): Promise<BenchReport>
+}
+
+const AREAS: Readonly<Record<string, () => Promise<Area>>> = {
+  loop: async () => (await import('./areas/loop.ts')).loop,
+  crash: async () => (await import('./areas/crash.ts')).crash,
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, images: { type: 'string' } },
+})
+const load = AREAS[positionals[0] ?? '']
+if (!load) {
+  process.stderr.write(
+    `npm run bench -- AREA [--json] [--images DIR], where AREA is one of: ${Object.keys(AREAS).join(', ')}\n`,
+  )
+  process.exit(2)
+}
+const area = await load()
+const report = await area.run({ images: values.images, say: (line) => process.stderr.write(`${line}\n`) })
+process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : asText(report))
+process.exit(0)
+
+function asText({ area: name, machine, rows }: BenchReport): string {
+  const lines = rows.map(({ name: row, value, unit, peers, note }) => {
+    const others = Object.entries(peers).map(([peer, figure]) => `${peer} ${figure} (×${(value / figure).toFixed(2)})`)
+    return ` ${row.padEnd(34)} ${String(value).padStart(10)} ${unit.padEnd(10)} ${others.join(' · ')} ${note}`.trimEnd()
+  })
+  return [`${name} on ${machine}`, ...lines, ''].join('\n')
+}
