@@ -70,9 +70,14 @@ export class OnnxGraph {
     return name
   }
 
+  /** Gives `value` one more name. */
+  alias(name: ValueName, value: ValueName): void {
+    this.#nodes.push({ input: [value], output: [name], name: `${this.prefix}alias_${name}`, opType: 'Identity' })
+  }
+
   /** Declares `value` as an output called `name`. */
   output(name: ValueName, type: TensorType, dims: readonly Dimension[], value: ValueName): void {
-    this.#nodes.push({ input: [value], output: [name], name, opType: 'Identity' })
+    this.alias(name, value)
     this.#outputs.push(valueInfo(name, type, dims))
   }
 

@@ -2,6 +2,8 @@
 
 export type { InferenceSession, OpenSession, Tensor, TensorSignature, TensorType } from './session.ts'
 export { openOnnxSession } from './onnx.ts'
+export { fakeSession, type FakeModel } from './fake.ts'
+export { mapBatches, openSessionPool, type SessionPool, type Tensors } from './session-pool.ts'
 export { OnnxGraph, joinGraphs } from './graph.ts'
 export {
   breathe,
@@ -24,4 +26,5 @@ export {
   type Matrix64,
   type Pca,
 } from './linear-algebra.ts'
+export { readMatrixFile } from './matrix-file.ts'
 export { DEFAULT_LAMBDAS, oneHot, predictRidge, ridge, type RidgeFit, type RidgeOptions } from './ridge.ts'

@@ -24,7 +24,7 @@ import {
 } from './linear-algebra.ts'
 
 export interface RidgeOptions extends StopOptions {
-  /** Penalties to try, relative to the mean variance of the features times the total weight of the rows. */
+  /** Penalties to choose from, relative to the mean variance of the features times the total weight of the rows. */
   readonly lambdas?: readonly number[]
   /** Weight of each row, [n]; 1 where left out. */
   readonly weights?: ArrayLike<number>
@@ -41,11 +41,11 @@ export interface RidgeFit {
   /** Indices of the rows that judged, ascending, and what a fit without each of them predicts for it, [r, m]. */
   readonly testedRows: Int32Array
   readonly leaveOneOut: Matrix
-  /** Mean squared leave-one-out error for each penalty tried, in their order. */
-  readonly errors: readonly number[]
+  /** Mean squared leave-one-out error, summed over the targets. */
+  readonly error: number
 }
 
-export const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
+export const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1, 3, 10]
 
 /**
  * @param features - [n, d], n ≥ 2.
@@ -62,21 +62,33 @@ export async function ridge(features: Matrix, targets: Matrix, options: RidgeOpt
   const sample = centred(selectRows(features, tested), problem.featureMeans)
   const expected = selectRows(targets, tested)
 
-  let best: RidgeFit | undefined
-  const errors: number[] = []
-  for (const lambda of lambdas) {
+  const fitWith = async (lambda: number): Promise<RidgeFit> => {
     await breathe(signal)
     const { coefficients, inverse } = await solve(problem, lambda, options)
     const predictions = await matMul(sample, coefficients, options)
     const leaveOneOut = await leaveOut(problem, { predictions, expected, sample, inverse, tested }, options)
     const error = meanSquare(leaveOneOut, expected)
-    if (error < Math.min(...errors)) {
-      const bias = biasOf(problem, coefficients)
-      best = { coefficients, bias, lambda, testedRows: tested, leaveOneOut, errors }
-    }
-    errors.push(error)
+    return { coefficients, bias: biasOf(problem, coefficients), lambda, testedRows: tested, leaveOneOut, error }
   }
-  return best!
+  return descend(
+    [...lambdas].sort((a, b) => a - b),
+    fitWith,
+  )
+}
+
+/** The least error of a valley: from the middle, up while it falls, else down while it falls. */
+async function descend(lambdas: readonly number[], fitWith: (lambda: number) => Promise<RidgeFit>): Promise<RidgeFit> {
+  const middle = Math.floor(lambdas.length / 2)
+  let best = await fitWith(lambdas[middle]!)
+  for (const step of [1, -1]) {
+    for (let i = middle + step; i >= 0 && i < lambdas.length; i += step) {
+      const next = await fitWith(lambdas[i]!)
+      if (next.error >= best.error) break
+      best = next
+    }
+    if (best.lambda > lambdas[middle]!) break
+  }
+  return best
 }
 
 /** features · coefficients + bias, [n, m]. */
