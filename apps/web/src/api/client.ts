@@ -1,0 +1,59 @@
+/** Calls the HTTP API. A refusal becomes an `ApiProblem` whose message is fit to be shown. */
+
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+
+  constructor(
+    readonly code: string,
+    readonly status: number,
+    message: string,
+    readonly remedy: string | null,
+  ) {
+    super(message)
+  }
+
+  /** The same call, made again, can succeed without anybody mending anything. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
+}
+
+export const get = <T>(path: string): Promise<T> => call<T>('GET', path)
+export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body)
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  // Forms and files carry a content type of their own.
+  const raw = body instanceof FormData || body instanceof Blob
+  const init: RequestInit = { method, headers: { accept: 'application/json' } }
+  if (body !== undefined) {
+    init.body = raw ? body : JSON.stringify(body)
+    if (!raw) init.headers = { ...init.headers, 'content-type': 'application/json' }
+  }
+  const answer = await fetch(path, init).catch(() => {
+    throw new ApiProblem(
+      'UNREACHABLE',
+      0,
+      'Gyre does not answer; it may be restarting.',
+      'See the terminal of `gyre dev`.',
+    )
+  })
+  if (!answer.ok) throw await problemOf(answer)
+  return (answer.status === 204 ? undefined : await answer.json()) as T
+}
+
+async function problemOf(answer: Response): Promise<ApiProblem> {
+  const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string; remedy?: string }
+  return new ApiProblem(
+    problem.code ?? 'INTERNAL',
+    answer.status,
+    problem.detail ?? `The server answered ${answer.status}.`,
+    problem.remedy ?? null,
+  )
+}
+
+export const segment = encodeURIComponent
+
+export const thumbnailUrl = (dataset: string, digest: string, size: 96 | 160 | 320 | 640): string =>
+  `/api/thumbnails/${segment(dataset)}/${digest}?size=${size}`
+
+export const imageUrl = (dataset: string, digest: string): string => `/api/images/${segment(dataset)}/${digest}`

@@ -1,0 +1,151 @@
+/** What the HTTP API answers, as `/api/openapi.json` describes it. */
+export type { RunReport, RunStatus, RunSummary, StepReport, StepStatus } from '../../../../core/runs/types.ts'
+export type { Screen, SessionState } from '../../../../core/labelling/types.ts'
+import type { RunStatus } from '../../../../core/runs/types.ts'
+import type { SessionState } from '../../../../core/labelling/types.ts'
+
+export type Permission = 'view' | 'annotate' | 'run' | 'publish' | 'administer'
+export type Role = 'owner' | 'engineer' | 'annotator' | 'operator' | 'viewer'
+
+export interface Me {
+  readonly name: string
+  readonly role: Role
+  readonly permissions: readonly Permission[]
+}
+
+export interface Person {
+  readonly name: string
+  readonly role: Role
+}
+
+export interface Health {
+  readonly version: string
+  readonly temporalUi: string | null
+}
+
+export interface DatasetSummary {
+  readonly name: string
+  readonly version: string
+  readonly images: number
+  readonly labelled: number
+  readonly classes: number
+}
+
+export interface DatasetDetail {
+  readonly name: string
+  readonly version: string
+  readonly images: number
+  readonly labelled: number
+  readonly humanSeen: number
+  readonly excluded: number
+  readonly splits: { readonly train: number; readonly test: number }
+  readonly classes: readonly { readonly class: string; readonly images: number; readonly humanSeen: number }[]
+  /** Newest first. */
+  readonly history: readonly { readonly version: string; readonly at: string | null; readonly images: number | null }[]
+}
+
+export interface ImageRow {
+  readonly digest: string
+  readonly width: number
+  readonly height: number
+  readonly sizeBytes: number
+  readonly format: string
+  readonly source: string
+  readonly split: 'train' | 'test'
+  readonly label: string | null
+  readonly origin: 'human' | 'inferred' | 'predicted' | 'imported' | null
+  readonly humanSeen: boolean
+  readonly excluded: string | null
+}
+
+export interface ImagePage {
+  readonly images: readonly ImageRow[]
+  readonly next: string | null
+}
+
+export interface Session {
+  readonly id: string
+  readonly run: string | null
+  readonly dataset: string
+  readonly version: string
+  readonly classes: readonly string[]
+  readonly openedAt: string | null
+  readonly state: SessionState
+}
+
+export interface Answer {
+  readonly screen: string
+  readonly class: string | null
+  readonly misfits: readonly {
+    readonly image: string
+    readonly class: string | null
+    readonly why?: 'unsure' | 'broken'
+  }[]
+  readonly activeMs: number | null
+}
+
+export interface ModelSummary {
+  readonly name: string
+  readonly versions: number
+  readonly latest: number
+  readonly champion: number | null
+  readonly accuracy: number | null
+}
+
+export interface ModelVersion {
+  readonly version: number
+  readonly digest: string
+  readonly trainer: string | null
+  readonly classes: readonly string[]
+  readonly accuracy: number | null
+  readonly interval: readonly [number, number] | null
+  readonly report: string | null
+  readonly run: string | null
+  readonly dataset: { readonly name: string; readonly version: string } | null
+  readonly registeredAt: string | null
+}
+
+export interface ModelDetail {
+  readonly name: string
+  /** Newest first. */
+  readonly versions: readonly ModelVersion[]
+  readonly aliases: readonly { readonly alias: string; readonly version: number }[]
+}
+
+export interface EndpointView {
+  readonly name: string
+  readonly url: string | null
+  readonly revisions: readonly {
+    readonly revision: number
+    readonly model: { readonly name: string; readonly version: number }
+    readonly wanted: number
+    readonly ready: number
+    readonly percent: number
+    readonly trouble: string | null
+  }[]
+}
+
+export interface Prediction {
+  readonly class: string
+  readonly score: number
+}
+
+export interface BatchView {
+  readonly id: string
+  readonly model: string
+  readonly source: string
+  readonly status: RunStatus
+  readonly startedAt: string
+  readonly endedAt: string | null
+  readonly images: number | null
+  readonly done: number
+  readonly failed: readonly { readonly path: string; readonly reason: string }[]
+  readonly reason: string | null
+  readonly ready: boolean
+}
+
+export interface BatchRow {
+  readonly path: string
+  readonly class: string | null
+  readonly score: number | null
+}

@@ -1,0 +1,57 @@
+import { createBrowserRouter, Link, useRouteError, type RouteObject } from 'react-router'
+import { Shell } from './frame/shell.tsx'
+import { Empty, Failure, Page } from './parts/page.tsx'
+import { Home } from './pages/home.tsx'
+
+/** Pages other than the first are fetched when they are first opened. */
+const page = (path: string, load: () => Promise<{ default: React.ComponentType }>): RouteObject => ({
+  path,
+  lazy: async () => ({ Component: (await load()).default }),
+})
+
+function Lost() {
+  return (
+    <Page title="Nothing here">
+      <Empty title="No page has this address.">
+        <Link to="/">Go home</Link>
+      </Empty>
+    </Page>
+  )
+}
+
+function Broken() {
+  return (
+    <Page title="This page failed">
+      <Failure error={useRouteError()} />
+    </Page>
+  )
+}
+
+export const router = createBrowserRouter([
+  {
+    element: <Shell />,
+    hydrateFallbackElement: <></>,
+    children: [
+      {
+        errorElement: <Broken />,
+        children: [
+          { index: true, element: <Home /> },
+          page('datasets', () => import('./pages/datasets.tsx')),
+          page('datasets/:name', () => import('./pages/dataset.tsx')),
+          page('labelling', () => import('./pages/sessions.tsx')),
+          page('labelling/:id', () => import('./labelling/labelling-page.tsx')),
+          page('runs', () => import('./pages/runs.tsx')),
+          page('runs/:id', () => import('./pages/run.tsx')),
+          page('models', () => import('./pages/models.tsx')),
+          page('models/:name', () => import('./pages/model.tsx')),
+          page('endpoints', () => import('./pages/endpoints.tsx')),
+          page('tasks', () => import('./pages/tasks.tsx')),
+          page('tasks/:id', () => import('./pages/task.tsx')),
+          page('settings', () => import('./pages/settings.tsx')),
+          page('welcome', () => import('./pages/welcome.tsx')),
+          { path: '*', element: <Lost /> },
+        ],
+      },
+    ],
+  },
+])
