@@ -17,6 +17,12 @@ export class ApiClient {
     return this.#call('POST', path, body)
   }
 
+  async bytes(path: string): Promise<Uint8Array> {
+    const answer = await this.#request('GET', path)
+    if (answer.statusCode >= 400) throw problemOf(answer.statusCode, await answer.body.text(), `GET ${path}`)
+    return new Uint8Array(await answer.body.arrayBuffer())
+  }
+
   async #call<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
     const answer = await this.#request(method, path, body)
     const text = await answer.body.text()

@@ -15,11 +15,15 @@ export class Interrupted extends Error {
 /** Thrown when the answer is out and tells of a failure itself: a failed run, a failed test. */
 export class AnsweredFailure extends Error {
   override readonly name = 'AnsweredFailure'
+
+  constructor(readonly exitCode = 1) {
+    super()
+  }
 }
 
 /** Tells the failure on standard error, and with `--json` as one JSON value on standard output too. @returns the exit code. */
 export function report(error: unknown, { json }: { json: boolean }): number {
-  if (error instanceof AnsweredFailure) return 1
+  if (error instanceof AnsweredFailure) return error.exitCode
   if (error instanceof Interrupted) return INTERRUPTED
   // Commander has told what is wrong, or shown the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE

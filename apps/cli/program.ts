@@ -20,13 +20,40 @@ function verb(parent: Command, usage: string, description: string, examples: rea
   return command
 }
 
+/** A verb that works with a running stack, and starts one for its own time where there is none. */
+function stackVerb(parent: Command, usage: string, description: string, examples: readonly string[] = []): Command {
+  return verb(parent, usage, description, examples).option(
+    '--no-start',
+    'fail with exit code 5 where no stack runs, instead of starting one',
+  )
+}
+
+function collect(value: string, former: string[]): string[] {
+  return [...former, value]
+}
+
+function withParams(command: Command): Command {
+  return command.option('--param <key=value>', 'a parameter; repeat for more', collect, [])
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1.')
+  return value
+}
+
 export function createProgram(): Command {
   const program = new Command('gyre')
     .description('From a folder of images to a running recognition service, and back.')
     .version(VERSION)
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
+  for (const add of [addProcesses, addPipelines, addRuns, addDatasets, addSessions, addModels, addEndpoints])
+    add(program)
+  for (const add of [addBatches, addUsers, addState]) add(program)
+  return program
+}
 
+function addProcesses(program: Command): void {
   verb(program, 'dev', 'Run the whole stack on this machine until Ctrl-C', [
     './gyre dev',
     './gyre dev --state ./state --port 9000',
@@ -37,5 +64,167 @@ export function createProgram(): Command {
     .option('--temporal-ui-port <n>', 'port of the Temporal page', port)
     .action(async (options) => (await import('./verbs/dev.ts')).dev(options))
 
-  return program
+  verb(program, 'demo', 'Watch images become a running service: render, label, train, deploy, prove', [
+    './gyre demo',
+    './gyre demo --exit --json',
+    './gyre demo --images ./parts       # one sub-folder per class',
+    './gyre demo --annotator web        # label in the browser yourself',
+  ])
+    .option('--exit', 'leave at the end instead of staying up; the default without a terminal')
+    .option('--images <dir>', 'your own images, one sub-folder per class, instead of rendered ones')
+    .option('--name <name>', 'name of the dataset, the model and the endpoint')
+    .addOption(new Option('--annotator <who>', 'who labels').choices(['simulated', 'web']).default('simulated'))
+    .action(async (options) => (await import('./demo.ts')).demo(options))
+
+  verb(program, 'test', 'Run every test that this machine can, and say what was left out', [
+    './gyre test',
+    './gyre test test/core/clustering',
+  ])
+    .argument('[paths...]', 'only test files whose path contains one of these')
+    .action(async (paths, options) => (await import('./verbs/test.ts')).test(paths, options))
+
+  verb(program, 'doctor', 'Check what this machine has of what Gyre needs').action(async (options) =>
+    (await import('./verbs/doctor.ts')).doctor(options),
+  )
+}
+
+function addPipelines(program: Command): void {
+  const pipeline = program.command('pipeline').description('Pipelines: list, plan, run')
+  stackVerb(pipeline, 'list', 'List the pipelines of the project').action(async (options) =>
+    (await import('./verbs/pipelines.ts')).list(options),
+  )
+  withParams(
+    stackVerb(pipeline, 'plan <name>', 'Show what a run would do, without running it', [
+      './gyre pipeline plan image-classifier --param dataset=parts --param classes=good,bad',
+      './gyre pipeline plan image-classifier --param dataset=parts --param classes=good,bad --format mermaid',
+    ]),
+  )
+    .addOption(new Option('--format <form>', 'how').choices(['text', 'json', 'mermaid']).default('text'))
+    .action(async (name, options) => (await import('./verbs/pipelines.ts')).plan(name, options))
+  withParams(
+    stackVerb(pipeline, 'run <name>', 'Start a run', [
+      './gyre pipeline run image-classifier --param dataset=parts --param source=./parts --param classes=good,bad --wait',
+    ]),
+  )
+    .option('--wait', 'follow it to its end; fails when the run does')
+    .option('--run-id <id>', 'an id of your own; starting it twice is harmless')
+    .action(async (name, options) => (await import('./verbs/pipelines.ts')).run(name, options))
+}
+
+function addRuns(program: Command): void {
+  const run = program.command('run').description('Runs: list, show, watch, cancel, resume, approve')
+  stackVerb(run, 'list', 'List runs, newest first').action(async (options) =>
+    (await import('./verbs/runs.ts')).list(options),
+  )
+  stackVerb(run, 'show <run>', 'Show the steps of a run, why each ran, and what came out', [
+    './gyre run show image-classifier-1 --json',
+  ]).action(async (id, options) => (await import('./verbs/runs.ts')).show(id, options))
+  stackVerb(run, 'watch <run>', 'Follow a run to its end; fails when the run does').action(async (id, options) =>
+    (await import('./verbs/runs.ts')).watch(id, options),
+  )
+  stackVerb(run, 'cancel <run>', 'Stop the work of a run, within five seconds').action(async (id, options) =>
+    (await import('./verbs/runs.ts')).cancel(id, options),
+  )
+  stackVerb(run, 'resume <run>', 'Let a failed or cancelled run go on; finished steps are kept')
+    .option('--wait', 'follow it to its end')
+    .action(async (id, options) => (await import('./verbs/runs.ts')).resume(id, options))
+  stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for a person', [
+    './gyre run approve image-classifier-1 approve --why "looked at the worst examples"',
+    './gyre run approve image-classifier-1 approve --refuse --why "too few dents"',
+  ])
+    .option('--refuse', 'refuse instead; the run fails with the reason')
+    .option('--why <text>', 'the reason, kept with the answer')
+    .action(async (id, step, options) => (await import('./verbs/runs.ts')).approve(id, step, options))
+}
+
+function addDatasets(program: Command): void {
+  const dataset = program.command('dataset').description('Datasets: import, list, show')
+  stackVerb(dataset, 'import <name> <source>', 'Import a folder, an archive or s3://bucket/prefix as a new version', [
+    './gyre dataset import parts ./parts',
+    './gyre dataset import parts ./parts --labels folders',
+  ])
+    .addOption(
+      new Option('--labels <from>', 'whether sub-folder names become labels')
+        .choices(['none', 'folders'])
+        .default('none'),
+    )
+    .action(async (name, source, options) => (await import('./verbs/datasets.ts')).importFrom(name, source, options))
+  stackVerb(dataset, 'list', 'List datasets').action(async (options) =>
+    (await import('./verbs/datasets.ts')).list(options),
+  )
+  stackVerb(dataset, 'show <name>', 'Show counts, splits, classes and versions of a dataset')
+    .option('--ref <ref>', 'a version or a named reference; the newest where left out')
+    .action(async (name, options) => (await import('./verbs/datasets.ts')).show(name, options))
+}
+
+function addSessions(program: Command): void {
+  const annotate = program.command('annotate').description('Labelling sessions: open, list, stop')
+  stackVerb(annotate, 'open [session]', 'Open the labelling page of a session or of a dataset').action(
+    async (session, options) => (await import('./verbs/sessions.ts')).open(session, options),
+  )
+  stackVerb(annotate, 'list', 'List labelling sessions').action(async (options) =>
+    (await import('./verbs/sessions.ts')).list(options),
+  )
+  stackVerb(annotate, 'stop <session>', 'End a session with the labels there are; its run goes on').action(
+    async (session, options) => (await import('./verbs/sessions.ts')).stop(session, options),
+  )
+}
+
+function addModels(program: Command): void {
+  const model = program.command('model').description('The model registry: list, alias')
+  stackVerb(model, 'list [name]', 'List models, or the versions of one').action(async (name, options) =>
+    (await import('./verbs/models.ts')).list(name, options),
+  )
+  stackVerb(model, 'alias <name> <version> <alias>', 'Point an alias at a version', [
+    './gyre model alias parts 12 champion',
+  ]).action(async (name, version, alias, options) =>
+    (await import('./verbs/models.ts')).alias(name, positive(version), alias, options),
+  )
+}
+
+function addEndpoints(program: Command): void {
+  const endpoint = program.command('endpoint').description('Endpoints: list, predict')
+  stackVerb(endpoint, 'list', 'List endpoints, their revisions and traffic').action(async (options) =>
+    (await import('./verbs/endpoints.ts')).list(options),
+  )
+  stackVerb(endpoint, 'predict <name> <files...>', 'Send image files to an endpoint', [
+    './gyre endpoint predict parts photo.jpg --json',
+  ]).action(async (name, files, options) => (await import('./verbs/endpoints.ts')).predict(name, files, options))
+}
+
+function addBatches(program: Command): void {
+  const batch = program.command('batch').description('Self-service tasks: a model over many images')
+  stackVerb(batch, 'run <model>', 'Run a model or an algorithm over a folder or a dataset', [
+    './gyre batch run parts --on ./new-photos',
+    './gyre batch run parts@champion --on parts --json',
+  ])
+    .requiredOption('--on <folder|dataset>', 'the images')
+    .option('--out <dir>', 'where the results go; beside the state where left out')
+    .action(async (model, options) => (await import('./verbs/batches.ts')).run(model, options))
+  stackVerb(batch, 'list', 'List batch tasks').action(async (options) =>
+    (await import('./verbs/batches.ts')).list(options),
+  )
+}
+
+function addUsers(program: Command): void {
+  const user = program.command('user').description('People: add, list')
+  stackVerb(user, 'add <name>', 'Add a person, or give a known one a new link', [
+    './gyre user add ada --role annotator',
+  ])
+    .addOption(
+      new Option('--role <role>', 'what they may do')
+        .choices(['owner', 'engineer', 'annotator', 'operator', 'viewer'])
+        .makeOptionMandatory(),
+    )
+    .action(async (name, options) => (await import('./verbs/users.ts')).add(name, options))
+  stackVerb(user, 'list', 'List people').action(async (options) => (await import('./verbs/users.ts')).list(options))
+}
+
+function addState(program: Command): void {
+  verb(program, 'backup <file>', 'Write objects and run histories of a stopped stack to one tar', [
+    './gyre backup gyre.tar',
+  ]).action(async (file, options) => (await import('./verbs/backup.ts')).backup(file, options))
+  verb(program, 'restore <file>', 'Fill an empty state folder from a backup', [
+    './gyre restore gyre.tar --state ./state',
+  ]).action(async (file, options) => (await import('./verbs/backup.ts')).restore(file, options))
 }

@@ -1,4 +1,5 @@
 /** Numbers as people read them: thousands separators, seconds or minutes, MiB, percentages. */
+import os from 'node:os'
 import pc from 'picocolors'
 import type { StepStatus } from '#core/runs'
 
@@ -66,4 +67,10 @@ export function fit(text: string, width: number): string {
 /** Columns of the terminal, at least 80; 100 in a pipe. */
 export function terminalWidth(): number {
   return Math.max(80, process.stdout.columns ?? 100)
+}
+
+/** Home as ~. */
+export function shortPath(file: string): string {
+  const home = os.homedir()
+  return file === home || file.startsWith(`${home}/`) ? `~${file.slice(home.length)}` : file
 }

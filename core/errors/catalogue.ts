@@ -55,6 +55,11 @@ export const CATALOGUE = {
     remedy: 'Fan out with fewer, larger steps.',
     ...user,
   },
+  RUN_NOT_COMPLETED: {
+    when: 'A run that a command waited for was cancelled.',
+    remedy: 'Let it go on with `gyre run resume`.',
+    ...failed,
+  },
   RUN_NOT_FOUND: { when: 'No run has this id.', remedy: 'List them with `gyre run list`.', ...missing },
   RUN_NOT_RESUMABLE: {
     when: 'The run is in flight or completed, so there is nothing to resume.',
@@ -208,6 +213,7 @@ export const CATALOGUE = {
     ...failed,
   },
   JOB_CONFLICT: { when: 'A job of the same name has another specification.', remedy: 'Use another name.', ...conflict },
+  JOB_NOT_FOUND: { when: 'No job has this name.', remedy: 'Start the step again.', ...missing },
   MODEL_NOT_FOUND: {
     when: 'No model has this name, version or alias.',
     remedy: 'List them with `gyre model list`.',
@@ -256,6 +262,11 @@ export const CATALOGUE = {
     ...unavailable,
   },
 
+  BATCH_NOT_FINISHED: {
+    when: 'The batch task has no results yet.',
+    remedy: 'Wait for its run, or resume it.',
+    ...conflict,
+  },
   BATCH_NOT_FOUND: { when: 'No batch task has this id.', remedy: 'List them with `gyre batch list`.', ...missing },
   APPROVAL_REFUSED: {
     when: 'A person refused the approval.',

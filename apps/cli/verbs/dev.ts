@@ -1,11 +1,11 @@
 /** `gyre dev`: the stack in the foreground, until Ctrl-C. */
 import { once } from 'node:events'
-import os from 'node:os'
 import pc from 'picocolors'
 import { startStack, type Ports, type Stack } from '../../../infra/local/index.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
 import { onInterrupt, stopUnlessHurried } from '../stack-access.ts'
 import { VERSION } from '../version.ts'
+import { shortPath } from '../words.ts'
 
 export interface DevOptions extends CommonOptions {
   readonly port?: number
@@ -51,10 +51,4 @@ function summary({ info, state }: Stack, ms: number): string {
     '',
     'Ctrl-C stops everything.',
   ].join('\n')
-}
-
-/** Home as ~. */
-export function shortPath(file: string): string {
-  const home = os.homedir()
-  return file === home || file.startsWith(`${home}/`) ? `~${file.slice(home.length)}` : file
 }

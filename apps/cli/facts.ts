@@ -1,0 +1,77 @@
+/** What a finished step says of itself in a few words: the counts that a person wants to see. */
+import { z } from 'zod'
+import type { StepReport } from '#core/runs'
+import * as steps from '#core/steps'
+import { count, counted, duration, percent, shortDigest } from './words.ts'
+
+export interface Facts {
+  readonly text: string
+  /** Said after the time where the line has room, else on a line of its own. */
+  readonly aside?: string
+}
+
+type Teller = (outputs: unknown) => Facts | null
+
+/** Outputs that do not fit the schema (of another version of Gyre) are passed over in silence. */
+function teller<S extends z.ZodType>(output: S, tell: (outputs: z.output<S>) => string | Facts): Teller {
+  return (outputs) => {
+    const parsed = output.safeParse(outputs)
+    if (!parsed.success) return null
+    const told = tell(parsed.data)
+    return typeof told === 'string' ? { text: told } : told
+  }
+}
+
+const TELLERS: Readonly<Record<string, Teller>> = {
+  'render-surfaces': teller(
+    z.object({ images: z.int(), classes: z.int() }),
+    ({ images, classes }) => `${counted(images, 'image')}, ${counted(classes, 'class', 'classes')}`,
+  ),
+  'import-images': teller(steps.importImages.output, ({ images, duplicates, nearDuplicates, rejected }) =>
+    [
+      counted(images, 'image'),
+      ...(nearDuplicates ? [`${counted(nearDuplicates, 'near-duplicate')} grouped`] : []),
+      ...(duplicates ? [counted(duplicates, 'duplicate')] : []),
+      ...(rejected ? [`${count(rejected)} rejected`] : []),
+    ].join(', '),
+  ),
+  'snapshot-dataset': teller(steps.snapshotDataset.output, ({ images }) => counted(images, 'image')),
+  'collect-captured': teller(
+    steps.collectCaptured.output,
+    ({ images, added }) => `${counted(images, 'image')}, ${count(added)} captured`,
+  ),
+  'embed-images': teller(steps.embedImages.output, ({ images, dims }) => `${count(images)} × ${count(dims)}`),
+  'cluster-embeddings': teller(steps.clusterEmbeddings.output, ({ k }) => counted(k, 'cluster')),
+  annotate: teller(steps.annotate.output, ({ stats, certificate }) => ({
+    text: [
+      counted(stats.screens, 'screen'),
+      counted(stats.misfits, 'misfit'),
+      certificate ? `certified ≥ ${percent(certificate.atLeast)}` : 'not certified',
+    ].join(', '),
+    aside: `a person: ${duration(stats.humanSeconds * 1000)}; one by one: ${duration(stats.humanSeconds * stats.speedUp * 1000)} (×${stats.speedUp.toFixed(1)})`,
+  })),
+  'train-classifier': teller(
+    steps.trainClassifier.output,
+    ({ trainer, classes }) => `${trainer}, ${counted(classes.length, 'class', 'classes')}`,
+  ),
+  evaluate: teller(steps.evaluate.output, ({ accuracy, interval, humanSeen }) => {
+    const [low, high] = interval.map((bound) => (bound * 100).toFixed(1))
+    return `${percent(accuracy)} (${low}–${high}), ${count(humanSeen)} human-seen held-out images`
+  }),
+  approve: teller(steps.approve.output, ({ by, why }) => `approved by ${by}${why ? `: ${why}` : ''}`),
+  'register-model': teller(
+    steps.registerModel.output,
+    ({ name, version, digest }) => `${name} v${version}   ${shortDigest(digest)}`,
+  ),
+  'deploy-endpoint': teller(steps.deployEndpoint.output, ({ revision }) => `revision ${revision}, warmed`),
+  'prove-endpoint': teller(steps.proveEndpoint.output, ({ checked, agree, accuracy }) => {
+    const agreement = agree === 1 ? 'all agree' : `${percent(agree)} agree`
+    return `${counted(checked, 'image')} through the endpoint: ${agreement}${accuracy === null ? '' : `, ${percent(accuracy)} right`}`
+  }),
+}
+
+export function factsOf({ step, outputs, origin }: StepReport): Facts {
+  const told = TELLERS[step]?.(outputs) ?? { text: '' }
+  const whence = origin === 'hit' ? 'same as before' : origin === 'recovered' ? 'kept' : ''
+  return { ...told, text: [told.text, whence].filter(Boolean).join(', ') }
+}

@@ -1,0 +1,92 @@
+/** `gyre run list|show|watch|cancel|resume|approve`. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RunReport, RunSummary } from '#core/runs'
+import type { ApiClient } from '../api-client.ts'
+import { Invocation, type CommonOptions } from '../invocation.ts'
+import { isOver } from '../live.ts'
+import { carryThrough, outcome, runText, tellRun } from '../runs.ts'
+import { withStack } from '../stack-access.ts'
+import { table } from '../table.ts'
+import { duration, moment, statusWord } from '../words.ts'
+
+/** A cancelled run stops within five seconds; a little more for a loaded machine. */
+const CANCEL_WAIT_MS = 15_000
+const POLL_MS = 150
+
+const pathOf = (run: string, tail = '') => `/api/runs/${encodeURIComponent(run)}${tail}`
+
+export async function list(options: CommonOptions): Promise<void> {
+  const invocation = new Invocation(options)
+  const runs = await withStack(invocation, ({ api }) => api.get<RunSummary[]>('/api/runs'))
+  invocation.answer(runs, () =>
+    table(
+      ['run', 'pipeline', 'status', 'started', 'took'],
+      runs.map(({ id, pipeline, status, startedAt, endedAt }) => [
+        id,
+        pipeline,
+        statusWord(status),
+        moment(startedAt),
+        endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '–',
+      ]),
+      'No runs yet.\n\n  ./gyre pipeline run NAME',
+    ),
+  )
+}
+
+export async function show(run: string, options: CommonOptions): Promise<void> {
+  const invocation = new Invocation(options)
+  const report = await withStack(invocation, ({ api }) => api.get<RunReport>(pathOf(run)))
+  invocation.answer(report, () => runText(report))
+}
+
+export async function watch(run: string, options: CommonOptions): Promise<void> {
+  const invocation = new Invocation(options)
+  await withStack(invocation, async (use) => {
+    await use.api.get<RunReport>(pathOf(run)) // An unknown run is told before anything is drawn.
+    tellRun(invocation, await carryThrough(use, invocation, run))
+  })
+}
+
+/** Returns when the run has stopped, so that what follows in a script finds it so. */
+export async function cancel(run: string, options: CommonOptions): Promise<void> {
+  const invocation = new Invocation(options)
+  const report = await withStack(invocation, async ({ api, signal }) => {
+    await api.post(pathOf(run, '/cancel'))
+    return untilOver(api, run, signal)
+  })
+  invocation.answer(report, () => outcome(report))
+}
+
+async function untilOver(api: ApiClient, run: string, signal: AbortSignal): Promise<RunReport> {
+  const deadline = Date.now() + CANCEL_WAIT_MS
+  for (;;) {
+    const report = await api.get<RunReport>(pathOf(run))
+    if (isOver(report) || Date.now() > deadline) return report
+    await delay(POLL_MS, undefined, { signal })
+  }
+}
+
+export async function resume(run: string, options: CommonOptions & { wait?: boolean }): Promise<void> {
+  const invocation = new Invocation(options)
+  await withStack(invocation, async (use) => {
+    await use.api.post(pathOf(run, '/resume'))
+    if (!options.wait && !use.own) {
+      return invocation.answer({ id: run }, () => `${run} goes on.\n\n  ./gyre run watch ${run}`)
+    }
+    tellRun(invocation, await carryThrough(use, invocation, run))
+  })
+}
+
+export async function approve(
+  run: string,
+  step: string,
+  options: CommonOptions & { refuse?: boolean; why?: string },
+): Promise<void> {
+  const invocation = new Invocation(options)
+  const answer = { approved: !options.refuse, why: options.why ?? '' }
+  await withStack(invocation, ({ api }) => api.post(pathOf(run, `/approvals/${encodeURIComponent(step)}`), answer))
+  invocation.answer(
+    { id: run, step, ...answer },
+    () => `${step} of ${run}: ${answer.approved ? 'approved' : 'refused'}`,
+  )
+}
