@@ -1,4 +1,12 @@
-/** The ports to where computations run (jobs) and where endpoints run (services). Adapters: `local-process.ts`. */
+/**
+ * The ports to where computations run (jobs) and where endpoints run (services), their adapters for one machine, and
+ * their twins in memory for tests.
+ */
 
-export type { JobOutcome, JobRunner, JobSpec } from './jobs.ts'
+export { createFakeJobRunner, type FakeJobRunner, type FakeProgram } from './fake-jobs.ts'
+export { createFakeServiceHost, type FakeServiceHost } from './fake-services.ts'
+export type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
+export { createProcessJobRunner } from './local-process.ts'
+export { createProcessServiceHost } from './local-services.ts'
+export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts'
 export type { RevisionSpec, RevisionStatus, ServiceHost, Traffic } from './services.ts'

@@ -4,6 +4,8 @@
  * a host makes it true, again and again, so that killing anything costs at most a restart.
  */
 
+type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue }
+
 export interface RevisionSpec {
   readonly endpoint: string
   /** Counts from 1. */
@@ -16,6 +18,8 @@ export interface RevisionSpec {
   readonly captureBytes: number
   /** The dataset that captured images go to; null switches capture off. */
   readonly captureDataset: string | null
+  /** The bundle of an algorithm file and its parameters; absent or null: the model's scores are the answer. */
+  readonly algorithm?: { readonly bundle: string; readonly params: Readonly<Record<string, JsonValue>> } | null
 }
 
 /** Shares of requests by revision, whole percents, sum 100. */

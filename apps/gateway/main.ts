@@ -1,0 +1,94 @@
+/**
+ * The gateway of one machine: the address of every endpoint, and the host of their replica processes. What should run
+ * stands in the object store alone. Says `{"ready":true,"url":…}` on standard output when it listens; ends by itself when
+ * its parent's pipe closes, and its replicas with it.
+ */
+
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { PlatformError, toPlatformError } from '#core/errors'
+import { createLogger } from '#core/log'
+import { announceGateway, endWithParent, RequestGauge } from '#core/serving'
+import { openStore } from '#core/storage'
+import { readConfig, type GatewayConfig } from './config.ts'
+import { Fleet } from './fleet.ts'
+import { GatewayMetrics } from './metrics.ts'
+import { Proxy } from './proxy.ts'
+import { createRouter } from './router.ts'
+
+/** After the last answer, for clients that are about to send on an open connection. */
+const QUIET_MS = 200
+const DRAIN_LIMIT_MS = 30_000
+
+const log = createLogger('gateway')
+
+try {
+  await run(readConfig(process.env))
+} catch (error) {
+  const { message, exitCode } = toPlatformError(error)
+  log.fatal({ err: error }, `the gateway cannot start: ${message}`)
+  process.exit(exitCode)
+}
+
+async function run(config: GatewayConfig): Promise<void> {
+  const store = await openStore(config.store.uri, { project: config.store.project })
+  const fleet = new Fleet({ store, log, warmMs: config.warmMs, replicaEnv: replicaEnvironment(config) })
+  const metrics = new GatewayMetrics(fleet)
+  const state = { draining: false }
+  const router = createRouter({ fleet, metrics, proxy: new Proxy(fleet, metrics), isDraining: () => state.draining })
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 120_000 }, router)
+  const gauge = new RequestGauge(server)
+  const url = await listen(server, config)
+  endWithParent(() => process.exit(0))
+
+  const look = () => fleet.reconcile().catch((error: unknown) => log.error({ err: error }, 'the store was not read'))
+  await look()
+  const timer = setInterval(() => void look(), config.pollMs)
+  const publicUrl = config.publicUrl ?? url
+  await announceGateway(store, publicUrl)
+
+  const stop = async () => {
+    if (state.draining) return
+    state.draining = true
+    clearInterval(timer)
+    await gauge.quiet({ quietMs: QUIET_MS, limitMs: DRAIN_LIMIT_MS })
+    server.close()
+    await fleet.close()
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop())
+  process.on('SIGINT', () => void stop())
+  process.stdout.write(`${JSON.stringify({ ready: true, url: publicUrl })}\n`)
+}
+
+/** Replicas inherit what the store's SDK needs, and are told where the store is. */
+function replicaEnvironment({ store, modelThreads }: GatewayConfig): Record<string, string> {
+  const inherited = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return {
+    ...Object.fromEntries(inherited),
+    GYRE_STORE: store.uri,
+    GYRE_PROJECT: store.project,
+    GYRE_MODEL_THREADS: String(modelThreads),
+  }
+}
+
+/** @throws {PlatformError} `PORT_IN_USE`. */
+async function listen(server: Server, { host, port }: GatewayConfig): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        cause.code === 'EADDRINUSE'
+          ? new PlatformError(
+              'PORT_IN_USE',
+              `port ${port}, asked for the gateway, is in use; choose another one or leave GYRE_PORT out`,
+              { port },
+              { cause },
+            )
+          : cause,
+      ),
+    )
+    server.listen({ host, port }, resolve)
+  })
+  const address = server.address() as AddressInfo
+  return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${address.port}`
+}

@@ -1,0 +1,52 @@
+import { PlatformError } from '#core/errors'
+import type { StepContext } from '#core/execution'
+import type { OpenSession } from '#core/inference'
+import type { ModelVersion, StepInput, registerModel as definition } from '#core/steps'
+import { setAliasOnce } from './aliases.ts'
+import { verifyModel } from './verify.ts'
+import { numberModel } from './versions.ts'
+
+type Context = Pick<StepContext, 'store' | 'runId' | 'nodeId' | 'progress'>
+
+/**
+ * Adds a model to the registry: runs it, checks its golden scores, gives it the next number (or the one it has) and
+ * moves the alias; `champion` too where the evaluation says so.
+ *
+ * @throws {PlatformError} `MODEL_REFUSED`.
+ */
+export async function registerModel(
+  { name, model, report, alias }: StepInput<typeof definition>,
+  { store, runId, nodeId, progress }: Context,
+  openSession?: OpenSession,
+): Promise<ModelVersion> {
+  if (report.model !== model.digest)
+    throw new PlatformError(
+      'MODEL_REFUSED',
+      `the report is about model ${report.model.slice(0, 12)}, not about ${model.digest.slice(0, 12)}; wire the report of this model`,
+    )
+  progress({ done: 0, total: 1, unit: 'models', note: 'checking its golden scores' })
+  const description = await verifyModel(store, model, openSession ?? (await builtInSession()))
+  const dataset = description.dataset
+  const record = await numberModel(store, name, {
+    digest: model.digest,
+    registeredAt: new Date().toISOString(),
+    model,
+    report,
+    lineage: {
+      run: runId,
+      node: nodeId,
+      dataset: dataset ? { name: dataset.dataset, version: dataset.version } : null,
+      report: report.report.sha256,
+    },
+  })
+  const by = `run ${runId} ${nodeId}`
+  await setAliasOnce(store, name, alias, record.version, by)
+  if (report.beatsChampion) await setAliasOnce(store, name, 'champion', record.version, by)
+  progress({ done: 1, total: 1, unit: 'models' })
+  return { kind: 'model-version', name, version: record.version, digest: model.digest }
+}
+
+/** Loaded on demand: only threads that may block for a model load the runtime. */
+async function builtInSession(): Promise<OpenSession> {
+  return (await import('#adapter/inference/onnx')).openOnnxSession
+}

@@ -1,0 +1,117 @@
+/**
+ * Rolls a model out behind an endpoint: a new revision is started and warmed beside the former one, then traffic moves at
+ * once; the former revision stays warm for ten minutes, so that moving back is instant. Any part may be repeated after a
+ * crash: the same model with the same settings is the same revision.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RevisionSpec, RevisionStatus, ServiceHost } from '#core/compute'
+import { isPlatformError, PlatformError } from '#core/errors'
+import type { StepContext } from '#core/execution'
+import type { deployEndpoint as definition, Endpoint, StepInput } from '#core/steps'
+import type { ObjectStore } from '#core/storage'
+import { liveRevisions, revisionNumbers, revisionRecord, sameSpec } from './endpoints.ts'
+
+type Context = Pick<StepContext, 'store' | 'signal' | 'progress'>
+type RevisionSettings = Omit<RevisionSpec, 'revision'>
+
+const POLL_MS = 100
+/** A gateway that does not answer may be restarting. */
+const GATEWAY_PATIENCE_MS = 60_000
+
+/** @throws {PlatformError} `ENDPOINT_NOT_READY` when a replica cannot start; `GATEWAY_UNAVAILABLE`. */
+export async function deployEndpoint(
+  input: StepInput<typeof definition>,
+  ctx: Context,
+  services: ServiceHost,
+): Promise<Endpoint> {
+  const { name, version, digest } = input.model
+  return rollOut(
+    {
+      endpoint: input.name,
+      model: { name, version, digest },
+      replicas: input.replicas,
+      queueLimit: input.queueLimit,
+      captureBytes: input.captureDataset ? input.captureBytes : 0,
+      captureDataset: input.captureDataset ?? null,
+      algorithm: null,
+    },
+    ctx,
+    services,
+  )
+}
+
+/** As `deployEndpoint`, for any settings: also a revision with an algorithm. */
+export async function rollOut(settings: RevisionSettings, ctx: Context, services: ServiceHost): Promise<Endpoint> {
+  const { endpoint, replicas } = settings
+  const revision = await applyRevision(settings, ctx.store, services)
+  ctx.progress({ done: 0, total: replicas, unit: 'replicas' })
+  try {
+    await waitUntilReady(endpoint, revision, ctx, services)
+  } catch (error) {
+    // Nobody else will end replicas that can never start.
+    if (isPlatformError(error) && error.code === 'ENDPOINT_NOT_READY') await services.retire(endpoint, revision)
+    throw error
+  }
+  await services.setTraffic(endpoint, { [revision]: 100 })
+  return { kind: 'endpoint', name: endpoint, revision, url: await services.url(endpoint) }
+}
+
+/** Finds the revision with these settings, or takes the next number, whoever else deploys at the same time. */
+async function applyRevision(settings: RevisionSettings, store: ObjectStore, services: ServiceHost): Promise<number> {
+  for (;;) {
+    const live = await liveRevisions(store, settings.endpoint)
+    const same = live.findLast((record) => sameSpec(record, withNumber(settings, record.revision)))
+    const revision = same?.revision ?? ((await revisionNumbers(store, settings.endpoint)).at(-1) ?? 0) + 1
+    try {
+      await services.apply({ ...settings, revision })
+      return revision
+    } catch (error) {
+      if (!isPlatformError(error) || error.code !== 'ENDPOINT_CONFLICT') throw error
+    }
+  }
+}
+
+function withNumber(settings: RevisionSettings, revision: number) {
+  return revisionRecord.omit({ createdAt: true }).parse({ algorithm: null, ...settings, revision })
+}
+
+async function waitUntilReady(
+  endpoint: string,
+  revision: number,
+  { signal, progress }: Context,
+  services: ServiceHost,
+): Promise<void> {
+  let lastAnswerAt = performance.now()
+  for (;;) {
+    signal.throwIfAborted()
+    const status = await services.status(endpoint).catch((error: unknown) => {
+      const isAway = isPlatformError(error) && error.code === 'GATEWAY_UNAVAILABLE'
+      if (!isAway || performance.now() - lastAnswerAt > GATEWAY_PATIENCE_MS) throw error
+      return null
+    })
+    if (status) {
+      lastAnswerAt = performance.now()
+      if (isReady(status, endpoint, revision, progress)) return
+    } else progress({ done: 0, unit: 'replicas', note: 'waiting for the gateway' })
+    await delay(POLL_MS, undefined, { signal })
+  }
+}
+
+function isReady(
+  status: readonly RevisionStatus[],
+  endpoint: string,
+  revision: number,
+  progress: Context['progress'],
+): boolean {
+  const mine = status.find((one) => one.revision === revision)
+  if (!mine) return false
+  if (mine.trouble !== null)
+    throw new PlatformError(
+      'ENDPOINT_NOT_READY',
+      `revision ${revision} of endpoint ${endpoint} cannot start: ${mine.trouble}`,
+      { endpoint, revision },
+    )
+  progress({ done: mine.ready, total: mine.wanted, unit: 'replicas' })
+  return mine.ready >= mine.wanted
+}

@@ -1,0 +1,51 @@
+/**
+ * Endpoints: what they are in the store, how a model gets behind one, what their protocol says, and how requests are
+ * batched and divided. Processes that serve are composed of this in apps/inference and apps/gateway.
+ */
+
+export { Batcher, type BatcherOptions, type Served } from './batcher.ts'
+export { capturedImages, CaptureWriter, type CapturedImage, type CapturedPrediction } from './captures.ts'
+export { predict, predictImage, type FilePrediction, type Prediction } from './client.ts'
+export { deployEndpoint, rollOut } from './deploy.ts'
+export {
+  announceGateway,
+  createRevision,
+  describeEndpoint,
+  listEndpoints,
+  liveRevisions,
+  markRetired,
+  readGatewayUrl,
+  readRevision,
+  readTraffic,
+  retiredNumbers,
+  revisionNumbers,
+  writeTraffic,
+  type EndpointSummary,
+  type RevisionRecord,
+} from './endpoints.ts'
+export {
+  bestClass,
+  deadlineOf,
+  imageCount,
+  imagesOf,
+  modelMetadata,
+  outputsOf,
+  readInferBody,
+  SERVER_METADATA,
+  type ImageBatch,
+  type Predictions,
+  type ServedModel,
+} from './image-model.ts'
+export { endWithParent, RequestGauge } from './lifetime.ts'
+export {
+  decodeRequest,
+  encodeResponse,
+  errorBody,
+  HEADER_LENGTH,
+  type InferRequest,
+  type InferResponse,
+  type InferTensor,
+  type OutputTensor,
+} from './oip.ts'
+export { ServiceTime } from './service-time.ts'
+export { ShareSchedule } from './share-schedule.ts'
