@@ -22,12 +22,12 @@ export interface FitOptions {
   readonly onProgress?: (note: string) => void
 }
 
-/** Runs a model over images and gives its output matrix; the caller knows where sessions may run. */
-export type Embed = (model: Uint8Array, images: readonly Uint8Array[]) => Promise<Matrix>
+/** Runs a model over the training images, in their order: the caller knows where sessions may run. */
+export type Embed = (model: Uint8Array) => Promise<Matrix>
 
 const PATCHES_PER_SCALE = 40_000
 /** Images that patches and the standardisation are taken from, at most. */
-export const FITTING_IMAGES = 3_000
+const FITTING_IMAGES = 2_000
 /** The smallest side that is still halved: below, patches would cover the whole image. */
 const SMALLEST_HALVED_SIDE = 24
 /** From this side on, the finest scale visits every second position: four times cheaper, and the halved scale sees the rest. */
@@ -54,7 +54,7 @@ export async function fitEmbedder(
     scales.push(await learnScale(planes, { filters, seed: seed + s, stride: strideOf(planes[0]!), signal }))
   }
   onProgress('standardising')
-  const plain = await embed(embedderModel({ size, channels, scales }), images)
+  const plain = await embed(embedderModel({ size, channels, scales }))
   const model = embedderModel({ size, channels, scales, standardisation: standardisationOf(plain) })
   return { model, dims: plain.cols }
 }

@@ -1,4 +1,6 @@
 /** From images to vectors: the embedder that Gyre fits, and those that users bring. */
 
-export { fitEmbedder, imagesTensor, type FitOptions } from './fit-embedder.ts'
+export { embedImages, loadEmbeddings } from './embed-images.ts'
+export { fitEmbedder, imagesTensor, type Embed, type FitOptions } from './fit-embedder.ts'
+export { inputSizeFor } from './input-size.ts'
 export { loadUserEmbedder, type Embedder } from './user-embedder.ts'

@@ -11,4 +11,5 @@ export {
   type TrainerProgress,
 } from './manifest.ts'
 export { runTrainer, trainHeadJob, type TrainerRun } from './run-trainer.ts'
+export { modelDigest, trainClassifier, trainWith, type Trainer } from './train-classifier.ts'
 export { trainHead, type HeadProblem } from './train-head.ts'

@@ -55,7 +55,7 @@ describe('ridge', () => {
       nonsense.data[i] = Math.cos(i * i * 1.3)
     }
     expect((await ridge(features, signal)).lambda).toBe(1e-4)
-    expect((await ridge(features, nonsense)).lambda).toBeGreaterThanOrEqual(1)
+    expect((await ridge(features, nonsense)).lambda).toBeGreaterThan(0.1)
   })
 
   it('refuses a single row', async () => {
