@@ -76,12 +76,15 @@ tr:last-child > * { border-bottom: 0; }
 th { color: var(--quiet); font-weight: 500; }
 th:first-child, td:first-child, .left { text-align: left; }
 tbody th { color: var(--text); font-size: 15px; font-weight: 400; }
+.bar { display: inline-block; vertical-align: middle; width: 96px; height: 6px; border-radius: 3px; background: var(--line); }
+.bar i { display: block; height: 100%; border-radius: 3px; background: var(--accent); }
+.share { display: inline-block; min-width: 72px; }
 .good { color: var(--good); } .bad { color: var(--bad); } .attention { color: var(--attention); }
 .grid { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); }
 figure { margin: 0; padding: 8px; background: var(--surface); border: 1px solid var(--line); border-radius: 6px; }
 figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 3px;
   background: repeating-conic-gradient(oklch(0.6 0 0 / 0.14) 0 25%, transparent 0 50%) 0 0 / 16px 16px; }
 figcaption { margin-top: 8px; line-height: 1.4; }
-@media (max-width: 560px) { body { padding: 16px 12px 32px; } th, td { padding: 8px; } .grid { grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)); gap: 8px; } }
+@media (max-width: 560px) { body { padding: 16px 12px 32px; } th, td { padding: 8px; } .bar { display: none; } .grid { grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)); gap: 8px; } }
 @media print { body { background: none; } .scroll, .card { box-shadow: none; } }
 `

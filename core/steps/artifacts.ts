@@ -102,6 +102,17 @@ export const endpoint = z.object({
   url: z.string(),
 })
 
+/** What a self-service task gave. `failed` of the `images` have a reason instead of a class. */
+export const batchResults = z.object({
+  kind: z.literal('batch-results'),
+  /** Names the task: `gyre batch show <id>`. */
+  id: z.string(),
+  model: modelVersion,
+  images: z.int().nonnegative(),
+  failed: z.int().nonnegative(),
+  results: z.object({ csv: blobRef, json: blobRef, html: blobRef }),
+})
+
 /** Seconds a person needs for the same work by the keyboard cost model, beside what the session took. */
 export const labellingStats = z.object({
   images: z.int(),
@@ -118,6 +129,7 @@ export const labellingStats = z.object({
   speedUp: z.number(),
 })
 
+export type BatchResults = z.infer<typeof batchResults>
 export type BlobRef = z.infer<typeof blobRef>
 export type DatasetVersion = z.infer<typeof datasetVersion>
 export type Embeddings = z.infer<typeof embeddings>
