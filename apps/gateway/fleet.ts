@@ -50,6 +50,8 @@ export class Fleet {
   private change = deferred()
   private running: Promise<void> | null = null
   private next: Promise<void> | null = null
+  /** Before that, nothing can be said to be missing. */
+  private hasLooked = false
   private isClosed = false
 
   constructor(options: FleetOptions) {
@@ -85,6 +87,7 @@ export class Fleet {
 
   /** Every endpoint with traffic has somebody who answers. */
   isReady(): boolean {
+    if (!this.hasLooked) return false
     return [...this.endpoints.values()].every(
       ({ traffic, revisions }) =>
         !traffic ||
@@ -107,13 +110,13 @@ export class Fleet {
     const deadline = performance.now() + request.waitMs
     for (;;) {
       const endpoint = this.endpoints.get(name)
-      if (!endpoint?.traffic && request.version === null)
+      if (this.hasLooked && !(request.version === null ? endpoint?.traffic : endpoint))
         throw new PlatformError(
           'ENDPOINT_NOT_FOUND',
           `there is no endpoint '${name}'; list them with \`gyre endpoint list\``,
         )
-      const revision = endpoint && this.chooseRevision(endpoint, name, request)
-      const replica = leastOutstanding(readyReplicas(revision ?? undefined), request.not)
+      const revision = endpoint && this.hasLooked && this.chooseRevision(endpoint, name, request)
+      const replica = leastOutstanding(readyReplicas(revision || undefined), request.not)
       if (replica) return replica
       const leftMs = deadline - performance.now()
       if (leftMs <= 0)
@@ -168,6 +171,7 @@ export class Fleet {
           this.end(running)
         }
     }
+    this.hasLooked = true
     this.announce()
   }
 

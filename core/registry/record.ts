@@ -13,18 +13,24 @@ export const modelDescription = z.looseObject({
       scores: z.array(z.array(z.number())).min(1),
     })
     .optional(),
-  /** What it was fitted on. */
-  dataset: z.looseObject({ dataset: z.string(), version: artifacts.sha256 }).optional(),
+  /** Digests of what it was fitted on. */
+  inputs: z.record(z.string(), z.string()).optional(),
 })
 
 /** Where a model version comes from: enough to find every input again. */
 const lineage = z.object({
   run: z.string(),
   node: z.string(),
+  /** Digests of what it was fitted on, as its trainer says. */
+  inputs: z.record(z.string(), z.string()),
+  /** The dataset version that it was evaluated on. */
   dataset: z.object({ name: z.string(), version: artifacts.sha256 }).nullable(),
   /** Blob of the evaluation report. */
   report: artifacts.sha256,
 })
+
+/** The part of an evaluation report that the registry reads. */
+export const reportFacts = z.looseObject({ dataset: z.object({ dataset: z.string(), version: artifacts.sha256 }) })
 
 /** Stored once under the model's digest, before it gets a number. */
 export const digestRecord = z.object({

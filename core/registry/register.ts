@@ -1,8 +1,10 @@
 import { PlatformError } from '#core/errors'
 import type { StepContext } from '#core/execution'
 import type { OpenSession } from '#core/inference'
-import type { ModelVersion, StepInput, registerModel as definition } from '#core/steps'
+import type { EvaluationReport, ModelVersion, StepInput, registerModel as definition } from '#core/steps'
+import { readBlob, type ObjectStore } from '#core/storage'
 import { setAliasOnce } from './aliases.ts'
+import { reportFacts } from './record.ts'
 import { verifyModel } from './verify.ts'
 import { numberModel } from './versions.ts'
 
@@ -26,7 +28,6 @@ export async function registerModel(
     )
   progress({ done: 0, total: 1, unit: 'models', note: 'checking its golden scores' })
   const description = await verifyModel(store, model, openSession ?? (await builtInSession()))
-  const dataset = description.dataset
   const record = await numberModel(store, name, {
     digest: model.digest,
     registeredAt: new Date().toISOString(),
@@ -35,7 +36,8 @@ export async function registerModel(
     lineage: {
       run: runId,
       node: nodeId,
-      dataset: dataset ? { name: dataset.dataset, version: dataset.version } : null,
+      inputs: description.inputs ?? {},
+      dataset: await evaluatedDataset(store, report),
       report: report.report.sha256,
     },
   })
@@ -44,6 +46,17 @@ export async function registerModel(
   if (report.beatsChampion) await setAliasOnce(store, name, 'champion', record.version, by)
   progress({ done: 1, total: 1, unit: 'models' })
   return { kind: 'model-version', name, version: record.version, digest: model.digest }
+}
+
+/** Null where the report is of another make. */
+async function evaluatedDataset(
+  store: ObjectStore,
+  { report }: EvaluationReport,
+): Promise<{ name: string; version: string } | null> {
+  const parsed = reportFacts.safeParse(JSON.parse(Buffer.from(await readBlob(store, report)).toString()))
+  if (!parsed.success) return null
+  const { dataset, version } = parsed.data.dataset
+  return { name: dataset, version }
 }
 
 /** Loaded on demand: only threads that may block for a model load the runtime. */

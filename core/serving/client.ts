@@ -5,7 +5,6 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { PlatformError, type ErrorCode } from '#core/errors'
-import { bestClass } from './image-model.ts'
 
 export interface Prediction {
   readonly class: string
@@ -17,10 +16,17 @@ export interface FilePrediction extends Prediction {
   readonly file: string
 }
 
+export interface ImagePrediction extends Prediction {
+  /** How far the probability of the second class lies below. */
+  readonly margin: number
+}
+
 const IN_FLIGHT = 8
 /** For one image, all attempts together: longer than a replica or a gateway needs to come back. */
 const PATIENCE_MS = 60_000
 const PAUSE_MS = 250
+/** What patience helps against. */
+const PASSING: readonly ErrorCode[] = ['ENDPOINT_OVERLOADED', 'GATEWAY_UNAVAILABLE']
 
 /**
  * @param url - base address of the gateway, as in the endpoint's record.
@@ -40,10 +46,9 @@ export async function predict(
         const bytes = await readFile(file).catch((cause: unknown) => {
           throw new PlatformError('DATASET_SOURCE_NOT_FOUND', `there is no readable file ${file}`, { file }, { cause })
         })
-        return {
-          file,
-          ...(await predictImage(url, endpoint, bytes, { name: path.basename(file), ...(signal && { signal }) })),
-        }
+        const options = { name: path.basename(file), ...(signal && { signal }) }
+        const { class: name, score } = await predictImage(url, endpoint, bytes, options)
+        return { file, class: name, score }
       }),
     ),
   )
@@ -62,13 +67,13 @@ export async function predictImage(
     signal,
     patienceMs = PATIENCE_MS,
   }: { name?: string; signal?: AbortSignal; patienceMs?: number } = {},
-): Promise<Prediction> {
+): Promise<ImagePrediction> {
   const deadline = performance.now() + patienceMs
   for (;;) {
     const attempt = await send(url, endpoint, bytes, name, signal)
     if (!(attempt instanceof PlatformError)) return attempt
     const retryAfterMs = Number(attempt.details['retryAfterSeconds'] ?? 0) * 1000 || PAUSE_MS
-    if (!attempt.retryable || performance.now() + retryAfterMs > deadline) throw attempt
+    if (!PASSING.includes(attempt.code) || performance.now() + retryAfterMs > deadline) throw attempt
     await delay(retryAfterMs, undefined, signal ? { signal } : {})
   }
 }
@@ -79,7 +84,7 @@ async function send(
   bytes: Uint8Array,
   name: string,
   signal: AbortSignal | undefined,
-): Promise<Prediction | PlatformError> {
+): Promise<ImagePrediction | PlatformError> {
   try {
     const response = await fetch(`${url}/v2/models/${endpoint}/infer`, {
       method: 'POST',
@@ -95,11 +100,12 @@ async function send(
   }
 }
 
-function readPrediction(body: string): Prediction {
+function readPrediction(body: string): ImagePrediction {
   const { outputs } = JSON.parse(body) as { outputs: { name: string; data: (string | number)[] }[] }
   const data = (wanted: string) => outputs.find(({ name }) => name === wanted)?.data ?? []
   const scores = data('scores') as number[]
-  return { class: String(data('class')[0]), score: scores[bestClass(scores)] ?? 0 }
+  const [best = 0, second = 0] = scores.toSorted((a, b) => b - a)
+  return { class: String(data('class')[0]), score: best, margin: best - second }
 }
 
 function refusal(response: Response, body: string, endpoint: string, name: string): PlatformError {

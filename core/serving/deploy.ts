@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RevisionSpec, RevisionStatus, ServiceHost } from '#core/compute'
 import { isPlatformError, PlatformError } from '#core/errors'
-import type { StepContext } from '#core/execution'
+import type { Progress, StepContext } from '#core/execution'
 import type { deployEndpoint as definition, Endpoint, StepInput } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { liveRevisions, revisionNumbers, revisionRecord, sameSpec } from './endpoints.ts'
@@ -43,9 +43,8 @@ export async function deployEndpoint(
 
 /** As `deployEndpoint`, for any settings: also a revision with an algorithm. */
 export async function rollOut(settings: RevisionSettings, ctx: Context, services: ServiceHost): Promise<Endpoint> {
-  const { endpoint, replicas } = settings
+  const { endpoint } = settings
   const revision = await applyRevision(settings, ctx.store, services)
-  ctx.progress({ done: 0, total: replicas, unit: 'replicas' })
   try {
     await waitUntilReady(endpoint, revision, ctx, services)
   } catch (error) {
@@ -83,6 +82,7 @@ async function waitUntilReady(
   services: ServiceHost,
 ): Promise<void> {
   let lastAnswerAt = performance.now()
+  let told = ''
   for (;;) {
     signal.throwIfAborted()
     const status = await services.status(endpoint).catch((error: unknown) => {
@@ -90,28 +90,25 @@ async function waitUntilReady(
       if (!isAway || performance.now() - lastAnswerAt > GATEWAY_PATIENCE_MS) throw error
       return null
     })
-    if (status) {
-      lastAnswerAt = performance.now()
-      if (isReady(status, endpoint, revision, progress)) return
-    } else progress({ done: 0, unit: 'replicas', note: 'waiting for the gateway' })
+    if (status) lastAnswerAt = performance.now()
+    const news = progressOf(status, endpoint, revision)
+    if (JSON.stringify(news) !== told) progress(news)
+    told = JSON.stringify(news)
+    if (news.done === news.total) return
     await delay(POLL_MS, undefined, { signal })
   }
 }
 
-function isReady(
-  status: readonly RevisionStatus[],
-  endpoint: string,
-  revision: number,
-  progress: Context['progress'],
-): boolean {
+/** @throws {PlatformError} `ENDPOINT_NOT_READY` when a replica says that it cannot start. */
+function progressOf(status: readonly RevisionStatus[] | null, endpoint: string, revision: number): Progress {
+  if (!status) return { done: 0, unit: 'replicas', note: 'waiting for the gateway' }
   const mine = status.find((one) => one.revision === revision)
-  if (!mine) return false
+  if (!mine) return { done: 0, unit: 'replicas' }
   if (mine.trouble !== null)
     throw new PlatformError(
       'ENDPOINT_NOT_READY',
       `revision ${revision} of endpoint ${endpoint} cannot start: ${mine.trouble}`,
       { endpoint, revision },
     )
-  progress({ done: mine.ready, total: mine.wanted, unit: 'replicas' })
-  return mine.ready >= mine.wanted
+  return { done: Math.min(mine.ready, mine.wanted), total: mine.wanted, unit: 'replicas' }
 }

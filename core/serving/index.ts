@@ -5,7 +5,8 @@
 
 export { Batcher, type BatcherOptions, type Served } from './batcher.ts'
 export { capturedImages, CaptureWriter, type CapturedImage, type CapturedPrediction } from './captures.ts'
-export { predict, predictImage, type FilePrediction, type Prediction } from './client.ts'
+export { predict, predictImage, type FilePrediction, type ImagePrediction, type Prediction } from './client.ts'
+export { collectCaptured } from './collect.ts'
 export { deployEndpoint, rollOut } from './deploy.ts'
 export {
   announceGateway,
@@ -47,5 +48,6 @@ export {
   type InferTensor,
   type OutputTensor,
 } from './oip.ts'
+export { proveEndpoint } from './prove.ts'
 export { ServiceTime } from './service-time.ts'
 export { ShareSchedule } from './share-schedule.ts'
