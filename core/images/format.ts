@@ -31,12 +31,16 @@ const unreadable: readonly (readonly [string, Signature])[] = [
   ['a gzip file', { at: 0, bytes: '\x1f\x8b' }],
 ]
 
-/** How many bytes at the start of a file `sniffFormat` needs. */
+/** How many bytes at the start of a file tell its format. */
 export const SNIFF_BYTES = 16
 
 /** @returns the format that the first bytes announce, or null. */
 export function sniffFormat(bytes: Uint8Array): ImageFormat | null {
   return readable.find(([, signature]) => carries(bytes, signature))?.[0] ?? null
+}
+
+export function startsLikeImage(bytes: Uint8Array): boolean {
+  return sniffFormat(bytes) !== null
 }
 
 /** @returns what the bytes are instead of an image that we read: "a BMP image", "a text file", "not an image". */

@@ -14,5 +14,5 @@ export {
   type PixelSize,
 } from './decode.ts'
 export { encodePixels } from './sharp.ts'
-export { imageFormats, type ImageFormat } from './format.ts'
+export { imageFormats, SNIFF_BYTES, startsLikeImage, type ImageFormat } from './format.ts'
 export { perceptualHash } from './perceptual-hash.ts'

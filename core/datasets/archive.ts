@@ -1,0 +1,166 @@
+/**
+ * Reads image files out of .zip, .tar and .tar.gz archives, which may come from anywhere. Nothing is ever unpacked to
+ * a path that an archive names: entries go to memory, one after the other, and what does not begin like an image is
+ * dropped after its first bytes, so that a bomb of zeros costs little.
+ *
+ * A1  An entry gives at most `MAX_FILE_BYTES`; a longer one is refused, whatever size it declares.
+ * A2  An archive gives at most `MAX_ENTRIES` files; one with more is refused.
+ */
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { extract, type Header } from 'tar-stream'
+import yauzl from 'yauzl'
+import { PlatformError, isPlatformError } from '#core/errors'
+import { SNIFF_BYTES, startsLikeImage } from '#core/images'
+import { checkFileSize, isHidden, refused, type Arrival, type Source } from './arrivals.ts'
+
+const MAX_ENTRIES = 20_000_000
+
+/** @throws {PlatformError} `DATASET_SOURCE_UNREADABLE` when the file is no archive or ends too early. */
+export async function openArchive(file: string): Promise<Source> {
+  const kind = await archiveKind(file)
+  if (kind === 'zip') return openZip(file)
+  return { files: tarFiles(file, kind) }
+}
+
+async function archiveKind(file: string): Promise<'zip' | 'tar' | 'tar.gz'> {
+  const handle = await open(file, 'r')
+  const start = Buffer.alloc(512)
+  try {
+    await handle.read(start, 0, start.length, 0)
+  } finally {
+    await handle.close()
+  }
+  if (start.readUInt16BE(0) === 0x1f8b) return 'tar.gz'
+  if (start.toString('latin1', 257, 262) === 'ustar') return 'tar'
+  const zipMark = start.toString('latin1', 0, 4)
+  if (zipMark === 'PK\x03\x04' || zipMark === 'PK\x05\x06') return 'zip'
+  throw unreadable(file, 'is neither a folder nor a .zip, .tar or .tar.gz archive')
+}
+
+async function openZip(file: string): Promise<Source> {
+  // Names are decoded here: yauzl's own check would end the whole import at the first hostile name.
+  const zip = await yauzl.openPromise(file, { decodeStrings: false }).catch((error: unknown) => {
+    throw unreadable(file, 'is not a readable zip archive', error)
+  })
+  return { total: zip.entryCount, files: zipFiles(file, zip) }
+}
+
+async function* zipFiles(file: string, zip: yauzl.ZipFile): AsyncIterable<Arrival> {
+  try {
+    let count = 0
+    for await (const entry of zip.eachEntry()) {
+      const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false)
+      if (name.endsWith('/')) continue
+      checkCount(file, ++count)
+      if (isHidden(name) && !leadsOutside(name)) continue
+      yield leadsOutside(name)
+        ? refused(name, 'its path leads outside the archive')
+        : entry.isEncrypted()
+          ? refused(name, 'encrypted')
+          : await zipArrival(name, zip, entry)
+    }
+  } catch (error) {
+    throw isPlatformError(error) ? error : unreadable(file, 'is damaged or ends too early', error)
+  }
+}
+
+/** An entry that cannot be unpacked is refused alone: the central directory tells where the others lie. */
+async function zipArrival(name: string, zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<Arrival> {
+  try {
+    checkFileSize(entry.uncompressedSize)
+    const bytes = await readZipEntry(await zip.openReadStreamPromise(entry))
+    return { path: name, read: () => Promise.resolve(bytes) }
+  } catch (error) {
+    return isPlatformError(error)
+      ? { path: name, read: () => Promise.reject(error) }
+      : refused(name, 'damaged inside the archive')
+  }
+}
+
+async function readZipEntry(body: Readable): Promise<Uint8Array> {
+  const gathered = new Gathering()
+  for await (const part of body as AsyncIterable<Uint8Array>) if (!gathered.wants(part)) break
+  return gathered.bytes()
+}
+
+async function* tarFiles(file: string, kind: 'tar' | 'tar.gz'): AsyncIterable<Arrival> {
+  const entries = extract()
+  const raw = createReadStream(file, { highWaterMark: 1 << 20 })
+  const fail = (error: Error): void => void entries.destroy(error)
+  const plain = kind === 'tar' ? raw : raw.on('error', fail).pipe(createGunzip())
+  plain.on('error', fail).pipe(entries)
+  try {
+    let count = 0
+    for await (const entry of entries) {
+      const arrival = await tarArrival(entry.header, entry as unknown as AsyncIterable<Uint8Array>)
+      entry.resume()
+      if (arrival) {
+        checkCount(file, ++count)
+        yield arrival
+      }
+    }
+  } catch (error) {
+    throw isPlatformError(error) ? error : unreadable(file, 'is damaged or ends too early', error)
+  } finally {
+    raw.destroy()
+  }
+}
+
+async function tarArrival({ name: raw, type, size }: Header, body: AsyncIterable<Uint8Array>): Promise<Arrival | null> {
+  const name = raw.replace(/^(\.\/+)+/, '')
+  if (type === 'directory' || name === '' || (isHidden(name) && !leadsOutside(name))) return null
+  if (leadsOutside(name)) return refused(name, 'its path leads outside the archive')
+  if (type === 'symlink' || type === 'link') return refused(name, 'a link inside an archive')
+  if (type !== 'file' && type !== 'contiguous-file') return refused(name, 'not a regular file')
+  return { path: name, ...(await tarBytes(size ?? 0, body)) }
+}
+
+/** Reads the entry now, since a tar gives its entries only in passing. */
+async function tarBytes(sizeBytes: number, body: AsyncIterable<Uint8Array>): Promise<Pick<Arrival, 'read'>> {
+  try {
+    checkFileSize(sizeBytes)
+  } catch (error) {
+    return { read: () => Promise.reject(error as Error) }
+  }
+  const gathered = new Gathering()
+  // Leaving this loop early would end the whole archive, so the rest of what is no image is read and dropped.
+  for await (const part of body) gathered.wants(part)
+  const bytes = gathered.bytes()
+  return { read: () => Promise.resolve(bytes) }
+}
+
+/** The bytes of one entry, or only its first ones where they do not begin like an image. */
+class Gathering {
+  readonly #parts: Uint8Array[] = []
+  #length = 0
+  #isImage: boolean | null = null
+
+  /** Takes the next bytes. @returns false when no more are wanted. */
+  wants(part: Uint8Array): boolean {
+    if (this.#isImage === false) return false
+    this.#parts.push(part)
+    this.#length += part.length
+    checkFileSize(this.#length)
+    if (this.#isImage === null && this.#length >= SNIFF_BYTES) this.#isImage = startsLikeImage(this.bytes())
+    return this.#isImage !== false
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.concat(this.#parts)
+  }
+}
+
+function leadsOutside(name: string): boolean {
+  return name.startsWith('/') || /^[a-z]:/i.test(name) || name.split(/[/\\]/).includes('..')
+}
+
+function checkCount(file: string, count: number): void {
+  if (count > MAX_ENTRIES) throw unreadable(file, `holds more than ${MAX_ENTRIES} files; split it`)
+}
+
+function unreadable(file: string, trouble: string, cause?: unknown): PlatformError {
+  return new PlatformError('DATASET_SOURCE_UNREADABLE', `${file} ${trouble}`, { source: file }, { cause })
+}

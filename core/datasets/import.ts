@@ -1,0 +1,267 @@
+/** Brings images into a dataset: from a folder, an archive or a bucket as a step; from an endpoint's captures one by one. */
+import type { Progress, StepContext } from '#core/execution'
+import { PlatformError } from '#core/errors'
+import { inspectImage } from '#core/images'
+import type { DatasetVersion, importImages as importStep, snapshotDataset as snapshotStep } from '#core/steps'
+import type { StepInput, StepOutput } from '#core/steps'
+import { canonicalJson, putBlob, type ObjectStore } from '#core/storage'
+import type { Arrival } from './arrivals.ts'
+import { takeIn, type Intake, type TakenImage } from './intake.ts'
+import { classFolders } from './class-folders.ts'
+import { groupNearDuplicates, THRESHOLDS, type Grouping } from './near-duplicates.ts'
+import { readImages, writePacks, type PackPlace } from './packs.ts'
+import { openVersion, resolveVersion } from './reader.ts'
+import { importReport } from './report.ts'
+import { withScratch } from './scratch.ts'
+import { openSource } from './source.ts'
+import { splitOf } from './splits.ts'
+import type { ImageLabel } from './types.ts'
+import { publish, readLatest, toDatasetVersion, type Content, type DatasetRules, type StoredFacts } from './version.ts'
+
+/**
+ * Makes a version of what the dataset holds already and what the source holds.
+ *
+ * @throws {PlatformError} `DATASET_SOURCE_NOT_FOUND`, `DATASET_SOURCE_UNREADABLE`, `DATASET_EMPTY`.
+ */
+export async function importImages(
+  input: StepInput<typeof importStep>,
+  ctx: StepContext,
+): Promise<StepOutput<typeof importStep>> {
+  const { dataset, heldOutShare, seed } = input
+  return withScratch(async (directory) => {
+    const source = await openSource(input.source)
+    const intake = await takeIn(source, { directory, signal: ctx.signal, progress: (p) => ctx.progress(p) })
+    try {
+      if (intake.images.length === 0) throw nothingReadable(input.source, intake)
+      const folders = input.labels === 'folders' ? classFolders(intake) : null
+      const rules = { heldOutShare, seed, threshold: THRESHOLDS[0] }
+      const options = { by: ctx.runId, note: `imported ${intake.images.length} images`, directory, signal: ctx.signal }
+      const added = await addIntake(
+        ctx.store,
+        dataset,
+        { intake, labelOf: folders?.labelOf ?? (() => null), rules },
+        options,
+      )
+      const report = importReport({ intake, conflicts: folders?.conflicts ?? [], ...added })
+      return {
+        ...added.version,
+        duplicates: intake.duplicates.length,
+        nearDuplicates: report.nearDuplicateGroups.reduce((sum, group) => sum + group.length, 0),
+        rejected: intake.rejected.length,
+        report: await putBlob(ctx.store, Buffer.from(canonicalJson(report))),
+      }
+    } finally {
+      intake.close()
+    }
+  }, ctx.scratchDir)
+}
+
+/** @throws {PlatformError} `DATASET_NOT_FOUND`. */
+export async function snapshotDataset(
+  { dataset, ref }: StepInput<typeof snapshotStep>,
+  ctx: Pick<StepContext, 'store'>,
+): Promise<StepOutput<typeof snapshotStep>> {
+  return resolveVersion(ctx.store, `${dataset}@${ref}`)
+}
+
+export interface NamedImage {
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+export interface AddImagesOptions {
+  readonly by: string
+  readonly note?: string
+  readonly signal?: AbortSignal
+  readonly scratchDir?: string
+  progress?(progress: Progress): void
+}
+
+/**
+ * Adds unlabelled images, such as an endpoint captured. Makes the dataset where it is missing; images that cannot be
+ * decoded are left out and counted.
+ */
+export async function addImages(
+  store: ObjectStore,
+  dataset: string,
+  images: AsyncIterable<NamedImage> | Iterable<NamedImage>,
+  { by, note, signal = new AbortController().signal, scratchDir, progress = () => undefined }: AddImagesOptions,
+): Promise<DatasetVersion & { readonly added: number; readonly duplicates: number; readonly rejected: number }> {
+  return withScratch(async (directory) => {
+    const intake = await takeIn({ files: arrivals(images) }, { directory, signal, progress })
+    try {
+      const rules = { heldOutShare: 0.2, seed: 7, threshold: THRESHOLDS[0] }
+      const { version, added } = await addIntake(
+        store,
+        dataset,
+        { intake, labelOf: () => null, rules },
+        { by, note: note ?? `added ${intake.images.length} images`, directory, signal },
+      )
+      const duplicates = intake.duplicates.length + intake.images.length - added
+      return { ...version, added, duplicates, rejected: intake.rejected.length }
+    } finally {
+      intake.close()
+    }
+  }, scratchDir)
+}
+
+async function* arrivals(images: AsyncIterable<NamedImage> | Iterable<NamedImage>): AsyncIterable<Arrival> {
+  for await (const { name, bytes } of images) yield { path: name, read: () => Promise.resolve(bytes) }
+}
+
+interface Addition {
+  readonly intake: Intake
+  readonly labelOf: (digest: string) => string | null
+  /** Hold where the dataset is new; an older dataset keeps its own. */
+  readonly rules: DatasetRules
+}
+
+interface AdditionOptions {
+  readonly by: string
+  readonly note: string
+  readonly directory: string
+  readonly signal: AbortSignal
+}
+
+export interface Added {
+  readonly version: DatasetVersion
+  readonly content: Content
+  /** Images that the dataset did not hold before. */
+  readonly added: number
+  /** Held-out images that went to the training split because a new image joins them with one there. */
+  readonly leftTest: readonly string[]
+}
+
+async function addIntake(
+  store: ObjectStore,
+  dataset: string,
+  addition: Addition,
+  { by, note, directory, signal }: AdditionOptions,
+): Promise<Added> {
+  const { intake, rules } = addition
+  const held = await heldDigests(store, dataset)
+  const fresh = intake.images.filter(({ digest }) => !held.has(digest))
+  const places = await writePacks(fresh, (image) => intake.readBytes(image), { store, directory, signal })
+  const placeOf = new Map(fresh.map(({ digest }, i) => [digest, places[i]!]))
+  let leftTest: readonly string[] = []
+  let added = 0
+  const merge = async (latest: Content | null): Promise<Content> => {
+    signal.throwIfAborted()
+    const base = latest ?? { facts: [], labels: [], rules }
+    const merged = await withFresh(store, base, addition, placeOf)
+    leftTest = merged.leftTest
+    added = merged.content.facts.length - base.facts.length
+    return merged.content
+  }
+  const { manifest, content } = await publish(store, dataset, merge, { by, note, directory })
+  return { version: toDatasetVersion(manifest), content, added, leftTest }
+}
+
+async function heldDigests(store: ObjectStore, dataset: string): Promise<ReadonlySet<string>> {
+  const latest = await readLatest(store, dataset)
+  if (!latest) return new Set()
+  const reader = await openVersion(store, { dataset, version: latest.value.version })
+  return new Set((await reader.facts()).map(({ digest }) => digest))
+}
+
+/** The union of a version and an intake. Images that the version holds keep all they have; only null labels are filled. */
+async function withFresh(
+  store: ObjectStore,
+  base: Content,
+  { intake, labelOf }: Addition,
+  placeOf: ReadonlyMap<string, PackPlace>,
+): Promise<{ readonly content: Content; readonly leftTest: readonly string[] }> {
+  const held = new Set(base.facts.map(({ digest }) => digest))
+  const fresh = intake.images.filter(({ digest }) => !held.has(digest))
+  const grouping = await groupNearDuplicates(
+    fresh,
+    base.facts,
+    (digests) => decodeGreys(store, base.facts, digests),
+    base.rules.threshold,
+  )
+  const rules = { ...base.rules, threshold: fresh.length > 0 ? grouping.threshold : base.rules.threshold }
+  const standing = base.facts.map((facts) => ({ ...facts, group: grouping.joined.get(facts.group) ?? facts.group }))
+  const labels = [
+    ...base.labels.map((label) => filled(label, labelOf(label.digest))),
+    ...fresh.map(({ digest }) => freshLabel(digest, labelOf(digest))),
+  ].sort(byDigest)
+  const facts = [...standing, ...fresh.map((image) => factsOf(image, placeOf, grouping))].sort(byDigest)
+  const { settled, leftTest } = settleSplits(facts, labels, new Map(base.labels.map((l) => [l.digest, l.split])), rules)
+  return { content: { facts, labels: settled, rules }, leftTest }
+}
+
+function factsOf(
+  { digest, sizeBytes, width, height, format, source, look }: TakenImage,
+  placeOf: ReadonlyMap<string, PackPlace>,
+  { groupOf }: Grouping,
+): StoredFacts {
+  const place = placeOf.get(digest)
+  const group = groupOf.get(digest)
+  if (!place || !group) throw new PlatformError('INTERNAL', `image ${digest} was neither packed nor held`, { digest })
+  return { digest, ...place, sizeBytes, width, height, format, group, source, look }
+}
+
+function filled(held: ImageLabel, label: string | null): ImageLabel {
+  return held.label !== null || held.excluded !== null || label === null
+    ? held
+    : { ...freshLabel(held.digest, label), split: held.split }
+}
+
+/** An imported label is a person's, of an image that nobody chose by its look: seen, and drawn at random. */
+function freshLabel(digest: string, label: string | null): ImageLabel {
+  const known = label !== null
+  const origin = known ? 'imported' : null
+  return { digest, split: 'train', label, origin, humanSeen: known, randomDraw: known, excluded: null }
+}
+
+/** A group that has a split keeps it; one that has both goes to train, for nothing ever moves from train to test. */
+function settleSplits(
+  facts: readonly StoredFacts[],
+  labels: readonly ImageLabel[],
+  former: ReadonlyMap<string, ImageLabel['split']>,
+  rules: DatasetRules,
+): { readonly settled: ImageLabel[]; readonly leftTest: readonly string[] } {
+  const splitOfGroup = new Map<string, ImageLabel['split']>()
+  for (const { digest, group } of facts) {
+    const split = former.get(digest)
+    if (split === 'train' || (split === 'test' && !splitOfGroup.has(group))) splitOfGroup.set(group, split)
+  }
+  const leftTest: string[] = []
+  const settled = labels.map((label, i) => {
+    const { group, digest } = facts[i]!
+    const split = splitOfGroup.get(group) ?? splitOf(group, rules)
+    if (split === 'train' && former.get(digest) === 'test') leftTest.push(digest)
+    return { ...label, split }
+  })
+  return { settled, leftTest }
+}
+
+async function decodeGreys(
+  store: ObjectStore,
+  facts: readonly StoredFacts[],
+  digests: readonly string[],
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const wanted = new Set(digests)
+  const greys = new Map<string, Uint8Array>()
+  for await (const { digest, bytes } of readImages(
+    store,
+    facts.filter((fact) => wanted.has(fact.digest)),
+  ))
+    greys.set(digest, (await inspectImage(bytes)).grey32)
+  return greys
+}
+
+function byDigest(a: { readonly digest: string }, b: { readonly digest: string }): number {
+  return a.digest < b.digest ? -1 : 1
+}
+
+function nothingReadable(source: string, { rejected }: Intake): PlatformError {
+  const [first] = rejected
+  return new PlatformError(
+    'DATASET_EMPTY',
+    first
+      ? `${source} holds no image that can be read; ${rejected.length} files were refused, the first, ${first.path}: ${first.reason}`
+      : `${source} holds no image; point to a folder with JPEG, PNG, WebP, TIFF or GIF files`,
+    { source, rejected: rejected.length },
+  )
+}

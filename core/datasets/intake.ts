@@ -1,0 +1,169 @@
+/**
+ * Reads the files of a source once: decodes each to see that it is whole, names it by its digest, takes its fingerprint,
+ * and keeps its bytes in a spool file until they are packed. Memory holds a few images at a time and a kilobyte for
+ * each image taken; the result does not depend on the order in which files arrive.
+ */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import path from 'node:path'
+import { isPlatformError } from '#core/errors'
+import type { Progress } from '#core/execution'
+import { inspectImage, perceptualHash } from '#core/images'
+import { sha256Hex } from '#core/storage'
+import type { Arrival, Source } from './arrivals.ts'
+import { forEachInFlight } from './in-flight.ts'
+import type { ImageFacts } from './types.ts'
+
+/** Files read and decoded at once: enough to keep libuv's four threads busy. */
+const IN_FLIGHT = 8
+
+export interface TakenImage extends Pick<
+  ImageFacts,
+  'digest' | 'sizeBytes' | 'width' | 'height' | 'format' | 'source'
+> {
+  /** `perceptualHash` of the image. */
+  readonly look: string
+  /** uint8 [32, 32]. */
+  readonly grey32: Uint8Array
+  /** Where its bytes lie in the spool file. */
+  readonly spooledAt: number
+}
+
+export interface Rejection {
+  readonly path: string
+  readonly reason: string
+}
+
+export interface Duplicate {
+  readonly path: string
+  /** The path that stands for all files with these bytes: the first in ascending order. */
+  readonly sameAs: string
+  readonly digest: string
+}
+
+export interface Intake {
+  /** Ascending by digest. */
+  readonly images: readonly TakenImage[]
+  /** Ascending by path, as are the rejections. */
+  readonly duplicates: readonly Duplicate[]
+  readonly rejected: readonly Rejection[]
+  readBytes(image: TakenImage): Uint8Array
+  /** Ends the use of the spool file. */
+  close(): void
+}
+
+export interface IntakeOptions {
+  /** An empty local folder for the spool. */
+  readonly directory: string
+  readonly signal: AbortSignal
+  progress(progress: Progress): void
+}
+
+/** @throws the signal's reason when it is aborted; what the source throws when it breaks off. */
+export async function takeIn(source: Source, { directory, signal, progress }: IntakeOptions): Promise<Intake> {
+  const spool = new Spool(path.join(directory, 'spool'))
+  const taken = new Map<string, { image: TakenImage; paths: string[] }>()
+  const rejected: Rejection[] = []
+  let done = 0
+  const report = everyTenth(() => progress({ done, ...totalOf(source), unit: 'images' }))
+
+  const take = async (arrival: Arrival): Promise<void> => {
+    signal.throwIfAborted()
+    try {
+      const bytes = await arrival.read()
+      const digest = sha256Hex(bytes)
+      const known = taken.get(digest)
+      if (known) known.paths.push(arrival.path)
+      else await takeNew(arrival.path, bytes, digest)
+    } catch (error) {
+      if (!isPlatformError(error) || !error.code.startsWith('IMAGE_')) throw error
+      rejected.push({ path: arrival.path, reason: error.message })
+    }
+    done++
+    report()
+  }
+  const takeNew = async (source: string, bytes: Uint8Array, digest: string): Promise<void> => {
+    const { grey32, format, width, height } = await inspectImage(bytes)
+    const raced = taken.get(digest) // The same bytes may have been decoded beside this file.
+    if (raced) return void raced.paths.push(source)
+    const facts = { digest, sizeBytes: bytes.length, width, height, format, source }
+    const image = { ...facts, look: perceptualHash(grey32), grey32, spooledAt: spool.append(bytes) }
+    taken.set(digest, { image, paths: [source] })
+  }
+
+  try {
+    await forEachInFlight(source.files, IN_FLIGHT, take)
+    progress({ done, ...totalOf(source), unit: 'images' })
+  } catch (error) {
+    spool.close()
+    throw error
+  }
+  return { ...inOrder(taken, rejected), readBytes: (image) => spool.read(image), close: () => spool.close() }
+}
+
+function totalOf({ total }: Source): { total?: number } {
+  return total === undefined ? {} : { total }
+}
+
+function inOrder(
+  taken: ReadonlyMap<string, { readonly image: TakenImage; readonly paths: readonly string[] }>,
+  rejected: readonly Rejection[],
+): Pick<Intake, 'images' | 'duplicates' | 'rejected'> {
+  const images: TakenImage[] = []
+  const duplicates: Duplicate[] = []
+  for (const { image, paths } of taken.values()) {
+    const [first, ...others] = [...paths].sort()
+    images.push({ ...image, source: first! })
+    for (const path of others) duplicates.push({ path, sameAs: first!, digest: image.digest })
+  }
+  return {
+    images: images.sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+    duplicates: duplicates.sort(byPath),
+    rejected: [...rejected].sort(byPath),
+  }
+}
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0
+}
+
+/** Calls at most every tenth of a second. */
+export function everyTenth(call: () => void): () => void {
+  let next = 0
+  return () => {
+    const now = performance.now()
+    if (now < next) return
+    next = now + 100
+    call()
+  }
+}
+
+/** A local file that takes byte strings and gives them back. Synchronous: each costs microseconds, a hand-over to a thread more. */
+class Spool {
+  readonly #file: number
+  #length = 0
+  #open = true
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'wx+')
+  }
+
+  append(bytes: Uint8Array): number {
+    const at = this.#length
+    this.#length += bytes.length
+    for (let written = 0; written < bytes.length;)
+      written += writeSync(this.#file, bytes, written, bytes.length - written, at + written)
+    return at
+  }
+
+  read({ spooledAt, sizeBytes }: Pick<TakenImage, 'spooledAt' | 'sizeBytes'>): Uint8Array {
+    const bytes = new Uint8Array(sizeBytes)
+    for (let filled = 0; filled < sizeBytes;)
+      filled += readSync(this.#file, bytes, filled, sizeBytes - filled, spooledAt + filled)
+    return bytes
+  }
+
+  close(): void {
+    if (this.#open) closeSync(this.#file)
+    this.#open = false
+  }
+}

@@ -1,0 +1,140 @@
+/** Finds dataset versions by name and reads them: rows, labels, image bytes. */
+import { PlatformError } from '#core/errors'
+import type { DatasetVersion } from '#core/steps'
+import { namesUnder, pointerHistory, readPointer, type ObjectStore } from '#core/storage'
+import { readImage, readImages, type StoredImage } from './packs.ts'
+import { withScratch } from './scratch.ts'
+import type { ImageFacts, ImageLabel } from './types.ts'
+import {
+  readFacts,
+  readLabels,
+  readLatest,
+  readManifest,
+  refPrefix,
+  toDatasetVersion,
+  type RefValue,
+} from './version.ts'
+
+export interface DatasetReader {
+  readonly version: DatasetVersion
+  /** Ascending by digest. */
+  facts(): Promise<readonly ImageFacts[]>
+  /** Ascending by digest, row by row of the same images as `facts`. */
+  labels(): Promise<readonly ImageLabel[]>
+  /** The names of all labels that are given, ascending. */
+  classes(): Promise<readonly string[]>
+  /** @throws {PlatformError} `OBJECT_NOT_FOUND` when the version has no such image. */
+  imageBytes(digest: string): Promise<Uint8Array>
+  /** All images, or those asked for, in the order of their packs: few large reads. */
+  images(digests?: Iterable<string>): AsyncIterable<StoredImage>
+}
+
+/** @throws {PlatformError} `DATASET_NOT_FOUND`. */
+export async function openVersion(
+  store: ObjectStore,
+  { dataset, version }: Pick<DatasetVersion, 'dataset' | 'version'>,
+): Promise<DatasetReader> {
+  const manifest = await readManifest(store, dataset, version)
+  let facts: Promise<readonly ImageFacts[]> | undefined
+  let labels: Promise<readonly ImageLabel[]> | undefined
+  let places: ReadonlyMap<string, ImageFacts> | undefined
+
+  const readAllFacts = (): Promise<readonly ImageFacts[]> =>
+    (facts ??= withScratch((directory) => readFacts(store, manifest, directory)))
+  const placeOf = async (digest: string): Promise<ImageFacts> => {
+    places ??= new Map((await readAllFacts()).map((row) => [row.digest, row]))
+    const place = places.get(digest)
+    if (place) return place
+    throw new PlatformError('OBJECT_NOT_FOUND', `version ${version} of ${dataset} has no image ${digest}`, {
+      dataset,
+      version,
+      digest,
+    })
+  }
+  const readAllLabels = (): Promise<readonly ImageLabel[]> =>
+    (labels ??= withScratch((directory) => readLabels(store, manifest, directory)))
+
+  return {
+    version: toDatasetVersion(manifest),
+    facts: readAllFacts,
+    labels: readAllLabels,
+    classes: async () => {
+      const names = new Set((await readAllLabels()).map(({ label }) => label))
+      return [...names].filter((name) => name !== null).sort()
+    },
+    imageBytes: async (digest) => readImage(store, await placeOf(digest)),
+    async *images(digests) {
+      const wanted = digests ? await Promise.all([...digests].map(placeOf)) : await readAllFacts()
+      yield* readImages(store, wanted)
+    },
+  }
+}
+
+/**
+ * @param spec - `name`, `name@latest`, `name@<ref>` or `name@<first digits of a version's digest>`.
+ * @throws {PlatformError} `DATASET_NOT_FOUND`; `INVALID_INPUT` when the digits fit several versions.
+ */
+export async function resolveVersion(store: ObjectStore, spec: string): Promise<DatasetVersion> {
+  const [dataset = '', suffix = 'latest'] = spec.split('@', 2)
+  const pointer =
+    /^[a-z0-9-]+$/.test(dataset) && /^[a-z0-9-]+$/.test(suffix)
+      ? await readPointer<RefValue>(store, refPrefix(dataset, suffix))
+      : null
+  if (pointer) return toDatasetVersion({ dataset, ...pointer.value })
+  const matches = /^[0-9a-f]{6,64}$/.test(suffix) ? await versionsWith(store, dataset, suffix) : []
+  if (matches.length > 1)
+    throw new PlatformError('INVALID_INPUT', `${spec} fits ${matches.length} versions; give more digits`, { spec })
+  if (!matches[0])
+    throw new PlatformError(
+      'DATASET_NOT_FOUND',
+      (await readLatest(store, dataset))
+        ? `dataset ${dataset} has no version ${suffix}`
+        : `no dataset is called ${dataset}`,
+      { spec },
+    )
+  return toDatasetVersion(await readManifest(store, dataset, matches[0]))
+}
+
+async function versionsWith(store: ObjectStore, dataset: string, digits: string): Promise<string[]> {
+  const prefix = `datasets/${dataset}/versions/`
+  const versions: string[] = []
+  for await (const { key } of store.list(prefix + digits)) versions.push(key.slice(prefix.length, -'.json'.length))
+  return versions
+}
+
+export interface DatasetSummary {
+  readonly name: string
+  readonly version: string
+  readonly images: number
+  /** ISO 8601: when `latest` moved there. */
+  readonly updatedAt: string
+}
+
+/** Ascending by name. */
+export async function listDatasets(store: ObjectStore): Promise<readonly DatasetSummary[]> {
+  const summaries: DatasetSummary[] = []
+  for (const name of await namesUnder(store, 'datasets')) {
+    const latest = await readLatest(store, name)
+    if (!latest) continue // A first import that has not ended.
+    const { version, images } = latest.value
+    summaries.push({ name, version, images, updatedAt: latest.at })
+  }
+  return summaries
+}
+
+export interface DatasetMove extends RefValue {
+  readonly seq: number
+  readonly at: string
+  readonly by: string
+}
+
+/**
+ * Every move of `latest`, oldest first.
+ *
+ * @throws {PlatformError} `DATASET_NOT_FOUND`.
+ */
+export async function datasetHistory(store: ObjectStore, dataset: string): Promise<readonly DatasetMove[]> {
+  const history = await pointerHistory<RefValue>(store, refPrefix(dataset, 'latest'))
+  if (history.length === 0) throw new PlatformError('DATASET_NOT_FOUND', `no dataset is called ${dataset}`, { dataset })
+  return history.map(({ seq, at, by, value }) => ({ seq, at, by, ...value }))
+}
