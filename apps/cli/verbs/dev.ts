@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import pc from 'picocolors'
 import { startStack, type Ports, type Stack } from '../../../infra/local/index.ts'
+import { ApiClient } from '../api-client.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
+import { loginLink } from '../login-link.ts'
 import { onInterrupt, stopUnlessHurried } from '../stack-access.ts'
 import { VERSION } from '../version.ts'
-import { shortPath } from '../words.ts'
+import { duration, shortPath } from '../words.ts'
 
 export interface DevOptions extends CommonOptions {
   readonly port?: number
@@ -25,7 +27,9 @@ export async function dev(options: DevOptions): Promise<void> {
     say: (line) => invocation.remark(`gyre: ${line}`),
   })
   try {
-    invocation.answer({ ...stack.info, state: invocation.state }, () => summary(stack, Date.now() - started))
+    const readyMs = Date.now() - started
+    const login = await loginLink(new ApiClient(stack.info.apiUrl, stack.state.ownerToken()))
+    invocation.answer({ ...stack.info, state: invocation.state, login }, () => summary(stack, login, readyMs))
     if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort')
     if (!invocation.json) invocation.remark('\nStopping; press Ctrl-C again to stop at once.')
   } finally {
@@ -39,12 +43,13 @@ function askedPorts({ port, gatewayPort, temporalPort, temporalUiPort }: DevOpti
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
 }
 
-function summary({ info, state }: Stack, ms: number): string {
+function summary({ info, state }: Stack, login: string, readyMs: number): string {
   const row = (name: string, value: string | null) => (value ? [` ${name.padEnd(10)} ${value}`] : [])
   return [
-    `${pc.bold(`Gyre ${VERSION}`)}   state ${shortPath(state.path)}   ready in ${(ms / 1000).toFixed(1)} s`,
+    `${pc.bold(`Gyre ${VERSION}`)}   state ${shortPath(state.path)}   ready in ${duration(readyMs)}`,
     '',
     ...row('page', info.apiUrl),
+    ...row('log in', `${login}   (once)`),
     ...row('endpoints', info.gatewayUrl),
     ...row('Temporal', info.temporalUiUrl ?? info.temporalAddress),
     ...row('logs', shortPath(state.logs)),
