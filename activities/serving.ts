@@ -2,7 +2,6 @@
 
 import type { ServiceHost } from '#core/compute'
 import type { BodyHooks, BodyRequest } from '#core/execution'
-import { createLogger } from '#core/log'
 import { deployEndpoint } from '#core/serving'
 import { createStepActivity, type RunBody, type StepActivity, type StepPorts } from './step.ts'
 
@@ -11,20 +10,10 @@ export function servingActivities(ports: StepPorts, inThread: RunBody): Record<s
 }
 
 export function rolloutActivities(ports: StepPorts, services: ServiceHost): Record<string, StepActivity> {
-  const log = createLogger('rollout')
-  const rollOut = (request: BodyRequest, hooks: BodyHooks): Promise<unknown> =>
+  const rollOut = (request: BodyRequest, { signal, onProgress }: BodyHooks): Promise<unknown> =>
     deployEndpoint(
       request.input as Parameters<typeof deployEndpoint>[0],
-      {
-        store: ports.store,
-        runId: request.run,
-        nodeId: request.node,
-        attempt: request.attempt,
-        scratchDir: request.scratchDir,
-        signal: hooks.signal,
-        log: log.child({ runId: request.run, nodeId: request.node }),
-        progress: hooks.onProgress,
-      },
+      { store: ports.store, signal, progress: onProgress },
       services,
     )
   return { 'deploy-endpoint': createStepActivity(ports, rollOut) }

@@ -10,6 +10,7 @@ export type EntryPoint =
   | 'inference'
   | 'job'
   | 'worker'
+  | 'job-guard'
   | 'compute-thread'
   | 'session-thread'
   | 'model-thread'

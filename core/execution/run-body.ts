@@ -45,7 +45,10 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   },
   'train-classifier': async () => (await import('#core/training')).trainClassifier,
   evaluate: async () => (await import('#core/evaluation')).evaluate,
-  'register-model': async () => (await import('#core/registry')).registerModel,
+  'register-model': async () => {
+    const { registerModel } = await import('#core/registry')
+    return (input, ctx) => registerModel(input, ctx)
+  },
   'prove-endpoint': async () => (await import('#core/serving')).proveEndpoint,
   'collect-captured': async () => (await import('#core/serving')).collectCaptured,
   'run-batch-task': async () => (await import('#core/batch')).runBatchTask,
