@@ -23,6 +23,7 @@ export const entries = {
   inference: 'apps/inference/main.ts',
   job: 'apps/job/main.ts',
   worker: 'workers/main.ts',
+  'job-guard': 'core/compute/job-guard.ts',
   'compute-thread': 'core/execution/compute-thread.ts',
   'session-thread': 'core/inference/session-thread.ts',
   'model-thread': 'apps/inference/model-thread.ts',

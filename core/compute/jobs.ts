@@ -28,15 +28,29 @@ export type JobOutcome =
   | { readonly kind: 'interrupted'; readonly exitCode: number | null; readonly message: string }
   | { readonly kind: 'cancelled' }
 
+export interface WaitOptions {
+  readonly onLine?: (line: string) => void
+  readonly signal?: AbortSignal
+}
+
 export interface JobRunner {
-  /** Starts the job or adopts the one of that name (J1). */
+  /**
+   * Starts the job, or adopts the one of that name (J1) if it runs, succeeded, failed or was cancelled.
+   *
+   * @throws {PlatformError} `JOB_CONFLICT`; `INVALID_NAME`.
+   */
   start(spec: JobSpec): Promise<void>
-  /** Waits for the end. `onLine` gets each line of standard output once, in order; standard error goes to the job's log. */
-  wait(name: string, options: { onLine?: (line: string) => void; signal?: AbortSignal }): Promise<JobOutcome>
+  /**
+   * Waits for the end. Each call gets every line of standard output, from the first, once and in order; standard error
+   * goes to the job's log. The job of that name that was started last counts.
+   *
+   * @throws {PlatformError} `JOB_NOT_FOUND`. The reason of `signal` when it aborts: the waiting ends, not the job.
+   */
+  wait(name: string, options: WaitOptions): Promise<JobOutcome>
   /** SIGTERM, then SIGKILL after the grace time. Returns when it is gone; an ended or unknown job is no error. */
   cancel(name: string): Promise<void>
   /** The last lines of what it wrote to standard error and output, for a person. */
   logTail(name: string, lines: number): Promise<readonly string[]>
-  /** Forgets an ended job and its log. */
+  /** Forgets a job and its log; one that still runs is cancelled first. */
   remove(name: string): Promise<void>
 }

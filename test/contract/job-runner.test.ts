@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createFakeJobRunner, createProcessJobRunner, type FakeProgram } from '#core/compute'
+import { silentLogger } from '#core/log'
+import { startJobOwner } from '../support/job-owner.ts'
+import { jobRunnerContract } from './job-runner.ts'
+
+const stopped = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+
+/** The programs of test/fixtures/job-programs.mjs, as functions. */
+const programs: Readonly<Record<string, FakeProgram>> = {
+  print: async ({ args, print }) => {
+    for (let i = 0; i < Number(args[0]); i++) print(`line ${i}`)
+    return 0
+  },
+  partial: async ({ print }) => {
+    for (const line of ['first', '', 'no line feed']) print(line)
+    return 0
+  },
+  exit: async ({ args: [code, cause], complain }) => {
+    if (cause) complain(cause)
+    return Number(code)
+  },
+  env: async ({ args: [name = ''], env, print }) => {
+    print(env[name] ?? 'not set')
+    return 0
+  },
+  'until-stopped': async ({ print, stop }) => {
+    print('ready')
+    await stopped(stop)
+    print('stopping')
+    return 76
+  },
+  stubborn: async ({ print }) => {
+    print('ready')
+    return new Promise(() => undefined)
+  },
+}
+
+jobRunnerContract('memory', async () => {
+  const runner = createFakeJobRunner(programs)
+  return {
+    runner,
+    command: (program, ...args) => [program, ...args],
+    async afterDeathOfOwner(spec) {
+      await runner.start(spec)
+      runner.restart()
+      return runner
+    },
+    close: async () => undefined,
+  }
+})
+
+jobRunnerContract('child processes', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'gyre-jobs-'))
+  const open = () => createProcessJobRunner({ directory, log: silentLogger() })
+  return {
+    runner: open(),
+    command: (program, ...args) => [process.execPath, path.resolve('test/fixtures/job-programs.mjs'), program, ...args],
+    async afterDeathOfOwner(spec) {
+      const owner = await startJobOwner(directory, spec)
+      await owner.kill()
+      return open()
+    },
+    close: () => rm(directory, { recursive: true, force: true }),
+  }
+})
