@@ -37,7 +37,7 @@ describe.skipIf(!versitygw.path && !s3ServersRequired)(`the race probe on versit
     let caught = 0
     for (let probe = 0; probe < MOST_PROBES && caught === 0; probe++) caught = (await probeRaces(store)).doubleWins
     expect(caught).toBeGreaterThan(0)
-  })
+  }, 180_000)
 })
 
 function boundMethods() {
