@@ -1,0 +1,116 @@
+/**
+ * Upper bounds for what nobody counted: how often people overlook a misfit, and how many wrong labels a set still holds
+ * after a random sample of it was checked by people who overlook some.
+ *
+ * Exact one-sided bounds, by inverting tail probabilities: the binomial (Clopper & Pearson, 1934) and the hypergeometric,
+ * thinned by the share of errors that checking overlooks. With a miss rate of 0 the latter is the plain hypergeometric.
+ */
+
+/** ln Γ(x) for x > 0 (Lanczos, g = 7; relative error below 1e-14). */
+export function logGamma(x: number): number {
+  const shifted = x - 1
+  let sum = LANCZOS[0]!
+  for (let i = 1; i < LANCZOS.length; i++) sum += LANCZOS[i]! / (shifted + i)
+  const t = shifted + LANCZOS.length - 1.5
+  return 0.5 * Math.log(2 * Math.PI) + (shifted + 0.5) * Math.log(t) - t + Math.log(sum)
+}
+
+const LANCZOS = [
+  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+  12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
+]
+
+/** ln of n over k. */
+function logChoose(n: number, k: number): number {
+  return logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1)
+}
+
+/** P(X ≤ k) for X binomial with n trials of chance p. */
+export function binomialTail(k: number, n: number, p: number): number {
+  if (k >= n || p <= 0) return 1
+  if (p >= 1) return 0
+  let sum = 0
+  for (let i = 0; i <= k; i++) sum += Math.exp(logChoose(n, i) + i * Math.log(p) + (n - i) * Math.log1p(-p))
+  return Math.min(1, sum)
+}
+
+/** The least k with P(X ≤ k) ≥ q for X binomial. */
+export function binomialQuantile(q: number, n: number, p: number): number {
+  let cumulative = 0
+  for (let k = 0; k < n; k++) {
+    cumulative += p <= 0 ? (k === 0 ? 1 : 0) : Math.exp(logChoose(n, k) + k * Math.log(p) + (n - k) * Math.log1p(-p))
+    if (cumulative >= q) return k
+  }
+  return n
+}
+
+/**
+ * @param missed - gold misfits that were overlooked, out of `shown`.
+ * @returns the largest miss rate that such luck does not rule out at level `alpha`; 1 when nothing was shown.
+ */
+export function missRateBound(missed: number, shown: number, alpha: number): number {
+  if (missed >= shown) return 1
+  let [low, high] = [missed / shown, 1]
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2
+    if (binomialTail(missed, shown, middle) > alpha) low = middle
+    else high = middle
+  }
+  return high
+}
+
+export interface Check {
+  /** Labels in the whole set, and in the sample drawn uniformly from it without replacement. */
+  readonly population: number
+  readonly sample: number
+  /** Wrong labels that people found in the sample. */
+  readonly found: number
+  /** Chance at most that a person overlooks a wrong label in the sample, 0–1. */
+  readonly missRate: number
+}
+
+/**
+ * P(as few or fewer are found) when the set holds `errors` wrong labels: Σ_j P(j of them are drawn) · P(≤ found of j are
+ * noticed). O(sample).
+ */
+export function foundTail({ population, sample, found, missRate }: Check, errors: number): number {
+  const least = Math.max(0, sample - (population - errors))
+  const most = Math.min(sample, errors)
+  if (most <= found) return 1
+  const logNoticed = Math.log1p(-missRate)
+  const logMissed = Math.log(missRate)
+  /** P(≤ found of j are noticed), and ln P(exactly `found` of j), carried along with j. */
+  let noticedTail = 1
+  let logExactly = found * logNoticed
+  let logDrawn = logChoose(errors, least) + logChoose(population - errors, sample - least)
+  logDrawn -= logChoose(population, sample)
+
+  let total = 0
+  for (let j = 0; j <= most; j++) {
+    if (j > found) {
+      noticedTail = Math.max(0, noticedTail - Math.exp(logExactly + logNoticed))
+      logExactly += Math.log(j / (j - found)) + logMissed
+    }
+    if (j < least) continue
+    if (noticedTail === 0) break
+    total += Math.exp(logDrawn) * noticedTail
+    const next = ((errors - j) * (sample - j)) / ((j + 1) * (population - errors - sample + j + 1))
+    if (next <= 0) break
+    logDrawn += Math.log(next)
+  }
+  return Math.min(1, total)
+}
+
+/**
+ * @returns the largest number of wrong labels in the whole set that such luck does not rule out at level `alpha`: the
+ * true number is larger with probability at most `alpha`.
+ */
+export function errorsBound(check: Check, alpha: number): number {
+  let [low, high] = [Math.min(check.found, check.population), check.population]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (foundTail(check, middle) > alpha) low = middle
+    else high = middle - 1
+  }
+  return low
+}

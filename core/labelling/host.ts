@@ -1,0 +1,203 @@
+/** The body of the `annotate` step: owns a labelling session from its first screen to the new dataset version. */
+
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hostname } from 'node:os'
+import { PlatformError } from '#core/errors'
+import type { StepContext } from '#core/execution'
+import type { annotate, StepInput, StepOutput } from '#core/steps'
+import { acquireLease, putBlob, type Lease } from '#core/storage'
+import { CONFIDENCE, type CertificateReport } from './certificate.ts'
+import { labellingStats } from './cost-model.ts'
+import { LabellingEngine, type FinalLabel } from './engine.ts'
+import { LocalHost } from './local-host.ts'
+import type { Material } from './material.ts'
+import { openSessionRecord, readOutcome, recordOutcome, stopRequested } from './records.ts'
+import { readOracle, simulateAnnotator } from './simulate.ts'
+import type { SessionState } from './types.ts'
+import { leaseOf, serveHost, type HostAddress } from './wire.ts'
+
+type Input = StepInput<typeof annotate>
+type Output = StepOutput<typeof annotate>
+
+export interface HostSessionOptions {
+  /** Equal for all attempts at the same step. */
+  readonly sessionId: string
+  /** Opened, progress at most every five seconds, certified or finished or stopped. */
+  readonly onState: (state: SessionState) => void
+}
+
+const PROGRESS_EVERY_MS = 5_000
+const LEASE_MS = 10_000
+const RENEW_EVERY_MS = 2_500
+const POLL_STOP_EVERY_MS = 1_000
+
+/** Reads what the session works on. */
+export type OpenMaterial = (input: Input, ctx: StepContext) => Promise<Material>
+
+/**
+ * Hosts the session until the labels are certified, nothing is left to do, or somebody stops it. Called again after a
+ * crash it goes on where the stored answers end; called again after the end it returns what the session came to.
+ *
+ * @throws {PlatformError} `SESSION_HOST_UNAVAILABLE` when another process took the session over; retryable.
+ */
+export async function hostSessionOn(
+  openMaterial: OpenMaterial,
+  input: Input,
+  ctx: StepContext,
+  options: HostSessionOptions,
+): Promise<Output> {
+  const { sessionId } = options
+  const ended = await readOutcome(ctx.store, sessionId)
+  if (ended) {
+    options.onState(ended.state)
+    return ended.output
+  }
+  await openSessionRecord(ctx.store, {
+    id: sessionId,
+    run: ctx.runId,
+    node: ctx.nodeId,
+    dataset: input.version.dataset,
+    version: input.version.version,
+    images: input.version.images,
+    classes: input.classes,
+    annotator: input.annotator,
+    targetAccuracy: input.targetAccuracy,
+    openedAt: new Date().toISOString(),
+  })
+  const oracle = input.annotator === 'simulated' ? await readOracle(oraclePath(input)) : null
+  const tell = milestones(ctx, options.onState)
+  const { engine, commit, known } = await openEngine(openMaterial, input, ctx)
+  const end = await ownSession(engine, ctx, sessionId, tell, oracle ?? undefined)
+  const labels = await engine.finalLabels(ctx.signal)
+  const output: Output = {
+    version: await commit(labels),
+    session: sessionId,
+    certificate: await certify(engine, labels, input, ctx, sessionId),
+    stats: labellingStats(engine.tally, labels.filter((row, image) => row.label !== null && known[image]! < 0).length),
+  }
+  const state: SessionState = {
+    ...end,
+    labelled: output.stats.images,
+    speedUp: output.stats.speedUp,
+    screensLeft: 0,
+  }
+  const outcome = await recordOutcome(ctx.store, sessionId, { output, state, endedAt: new Date().toISOString() })
+  tell(outcome.state)
+  return outcome.output
+}
+
+/** Lets the embeddings go when the engine is open: they are the largest thing in memory. */
+async function openEngine(
+  openMaterial: OpenMaterial,
+  input: Input,
+  ctx: StepContext,
+): Promise<{ engine: LabellingEngine; commit: Material['commit']; known: Int32Array }> {
+  const { problem, commit } = await openMaterial(input, ctx)
+  const policy = { targetAccuracy: input.targetAccuracy, seed: input.seed }
+  return { engine: await LabellingEngine.open(problem, policy, ctx.signal), commit, known: problem.known }
+}
+
+function oraclePath({ oracle }: Input): string {
+  if (oracle !== undefined) return oracle
+  throw new PlatformError(
+    'INVALID_INPUT',
+    'oracle is missing: the simulated annotator needs JSON {image digest: class}',
+  )
+}
+
+/** Runs the session under its lease; people reach it over HTTP, the simulated annotator in this very process. */
+async function ownSession(
+  engine: LabellingEngine,
+  ctx: StepContext,
+  session: string,
+  tell: (state: SessionState) => void,
+  oracle?: Readonly<Record<string, string>>,
+): Promise<SessionState> {
+  const lost = new AbortController()
+  const signal = AbortSignal.any([ctx.signal, lost.signal])
+  const token = randomBytes(24).toString('base64url')
+  let host: LocalHost | null = null
+  const server = oracle ? null : await serveHost(() => host, token)
+  const lease = await takeLease(ctx, session, { url: server?.url ?? '', token })
+  const renewal = setInterval(() => void renew(lease, lost, session), RENEW_EVERY_MS)
+  const stop = setInterval(() => void closeWhenAsked(host, ctx, session), POLL_STOP_EVERY_MS)
+  try {
+    // Answers are read under the lease only: from here on nobody else adds any.
+    host = await LocalHost.start(engine, { store: ctx.store, session, signal, onChange: tell })
+    tell(host.currentState())
+    if (oracle) await Promise.race([simulateAnnotator(host, oracle), aborted(signal)])
+    await Promise.race([host.ended, aborted(signal)])
+    return host.currentState()
+  } finally {
+    clearInterval(renewal)
+    clearInterval(stop)
+    await server?.close()
+    await lease.release()
+  }
+}
+
+/** Never settles but by rejection with the signal's reason. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => reject(signal.reason as Error)
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
+}
+
+/** Waits until a former host of the session, alive or dead, has let go of it. */
+async function takeLease(ctx: StepContext, session: string, data: HostAddress): Promise<Lease> {
+  for (;;) {
+    const holder = `${hostname()} ${process.pid}`
+    const lease = await acquireLease<HostAddress>(ctx.store, leaseOf(session), { holder, ttlMs: LEASE_MS, data })
+    if (lease) return lease
+    await sleep(250, undefined, { signal: ctx.signal })
+  }
+}
+
+async function renew(lease: Lease, lost: AbortController, session: string): Promise<void> {
+  if (await lease.renew().catch(() => true)) return
+  lost.abort(new PlatformError('SESSION_HOST_UNAVAILABLE', `another process hosts session ${session} now; try again`))
+}
+
+async function closeWhenAsked(host: LocalHost | null, ctx: StepContext, session: string): Promise<void> {
+  if (await stopRequested(ctx.store, session).catch(() => false)) await host?.close()
+}
+
+/** Passes on every change of status, and progress now and then. */
+function milestones(ctx: StepContext, onState: (state: SessionState) => void): (state: SessionState) => void {
+  let told: { status: SessionState['status']; atMs: number } | null = null
+  return (state) => {
+    if (told?.status === state.status && Date.now() - told.atMs < PROGRESS_EVERY_MS) return
+    told = { status: state.status, atMs: Date.now() }
+    onState(state)
+    const note = `${state.screens} screens, ×${state.speedUp.toFixed(1)} against one by one`
+    ctx.progress({ done: state.labelled, total: state.images, unit: 'images', note })
+  }
+}
+
+async function certify(
+  engine: LabellingEngine,
+  labels: readonly FinalLabel[],
+  input: Input,
+  ctx: StepContext,
+  session: string,
+): Promise<Output['certificate']> {
+  const look = engine.looks.at(-1)
+  if (engine.ending !== 'certified' || !look) return null
+  const excluded: Record<string, number> = {}
+  for (const row of labels) if (row.excluded) excluded[row.excluded] = (excluded[row.excluded] ?? 0) + 1
+  const report: CertificateReport = {
+    kind: 'gyre-certificate',
+    session,
+    confidence: CONFIDENCE,
+    target: input.targetAccuracy,
+    atLeast: look.atLeast,
+    labelled: labels.filter((row) => row.label !== null).length,
+    excluded,
+    looks: engine.looks,
+  }
+  const blob = await putBlob(ctx.store, Buffer.from(JSON.stringify(report)))
+  return { kind: 'certificate', report: blob, atLeast: look.atLeast, confidence: CONFIDENCE }
+}

@@ -1,0 +1,35 @@
+/**
+ * Labelling: the engine that decides what people look at, the sessions in which they answer, and the certificate of what
+ * came of it. Loading this face is cheap; the engine, and with it ONNX Runtime, loads with the first session hosted.
+ */
+
+import type { StepContext } from '#core/execution'
+import type { annotate, StepInput, StepOutput } from '#core/steps'
+import type { HostSessionOptions } from './host.ts'
+
+export type { Answer, Misfit, Screen, SessionHost, SessionState } from './types.ts'
+export type { HostSessionOptions } from './host.ts'
+export { verifyCertificate, type CertificateReport, type LookResult } from './certificate.ts'
+export { KEYBOARD_SECONDS } from './cost-model.ts'
+export {
+  listSessions,
+  readEvents,
+  readOutcome,
+  readRounds,
+  requestStop,
+  sessionRecord,
+  type SessionOutcome,
+  type SessionRecord,
+} from './records.ts'
+export { simulateAnnotator, type Oracle } from './simulate.ts'
+export { connectSession } from './wire.ts'
+
+/** The body of the `annotate` step: see `hostSessionOn`. */
+export async function hostSession(
+  input: StepInput<typeof annotate>,
+  ctx: StepContext,
+  options: HostSessionOptions,
+): Promise<StepOutput<typeof annotate>> {
+  const [{ hostSessionOn }, { openMaterial }] = await Promise.all([import('./host.ts'), import('./material.ts')])
+  return hostSessionOn(openMaterial, input, ctx, options)
+}

@@ -1,0 +1,133 @@
+/**
+ * A labelling session as it lies in the store. Everything is create-only, so a session has no state that a crash could
+ * damage: its record, its answers, the rounds that were planned from them, a request to stop, and at last its outcome.
+ *
+ *   sessions/<session>/{record,stop,outcome}.json
+ *   annotations/<session>/<screen>-<annotator>[@<revision>].json      answers and withdrawals, in the order of their `at`
+ *   annotations/<session>/rounds/<number>.json                        what was shown, and what annotators were not told
+ */
+
+import { PlatformError } from '#core/errors'
+import type { annotate, StepOutput } from '#core/steps'
+import { canonicalJson, namesUnder, type ObjectKey, type ObjectStore } from '#core/storage'
+import type { Round, SessionEvent } from './rounds.ts'
+import type { SessionState } from './types.ts'
+
+export interface SessionRecord {
+  readonly id: string
+  readonly run: string
+  readonly node: string
+  readonly dataset: string
+  readonly version: string
+  readonly images: number
+  readonly classes: readonly string[]
+  readonly annotator: 'web' | 'simulated'
+  readonly targetAccuracy: number
+  /** ISO 8601. */
+  readonly openedAt: string
+}
+
+export interface SessionOutcome {
+  readonly output: StepOutput<typeof annotate>
+  readonly state: SessionState
+  readonly endedAt: string
+}
+
+/** @returns the record that holds: this one, or that of an earlier life of the session. */
+export async function openSessionRecord(store: ObjectStore, record: SessionRecord): Promise<SessionRecord> {
+  await createJson(store, recordKey(record.id), record)
+  return sessionRecord(store, record.id)
+}
+
+/** @throws {PlatformError} `SESSION_NOT_FOUND`. */
+export async function sessionRecord(store: ObjectStore, session: string): Promise<SessionRecord> {
+  const record = await readJson<SessionRecord>(store, recordKey(session))
+  if (record) return record
+  throw new PlatformError(
+    'SESSION_NOT_FOUND',
+    `no labelling session is called "${session}"; list them with \`gyre annotate list\``,
+    { session },
+  )
+}
+
+/** Newest first. */
+export async function listSessions(store: ObjectStore): Promise<SessionRecord[]> {
+  const ids = await namesUnder(store, 'sessions')
+  const records = await Promise.all(ids.map((id) => readJson<SessionRecord>(store, recordKey(id))))
+  return records
+    .filter((record) => record !== null)
+    .sort((a, b) => (a.openedAt < b.openedAt ? 1 : a.openedAt > b.openedAt ? -1 : a.id < b.id ? -1 : 1))
+}
+
+/**
+ * Asks the session's host to end with the labels there are. Asking again changes nothing.
+ *
+ * @throws {PlatformError} `SESSION_NOT_FOUND`.
+ */
+export async function requestStop(store: ObjectStore, session: string, by: string): Promise<void> {
+  await sessionRecord(store, session)
+  await createJson(store, stopKey(session), { by, at: new Date().toISOString() })
+}
+
+export async function stopRequested(store: ObjectStore, session: string): Promise<boolean> {
+  return (await store.head(stopKey(session))) !== null
+}
+
+export async function readOutcome(store: ObjectStore, session: string): Promise<SessionOutcome | null> {
+  return readJson<SessionOutcome>(store, `sessions/${session}/outcome.json`)
+}
+
+/** @returns the outcome that holds: this one, or the one that an earlier life recorded. */
+export async function recordOutcome(
+  store: ObjectStore,
+  session: string,
+  outcome: SessionOutcome,
+): Promise<SessionOutcome> {
+  await createJson(store, `sessions/${session}/outcome.json`, outcome)
+  return (await readOutcome(store, session))!
+}
+
+/** @returns false when this annotator has answered this revision of the screen before. */
+export async function recordEvent(store: ObjectStore, session: string, event: SessionEvent): Promise<boolean> {
+  const { screen, annotator, revision } = event
+  const suffix = revision === 0 ? '' : `@${revision}`
+  return createJson(store, `${answersOf(session)}${screen}-${encodeURIComponent(annotator)}${suffix}.json`, event)
+}
+
+/** All answers and withdrawals, in their order. */
+export async function readEvents(store: ObjectStore, session: string): Promise<SessionEvent[]> {
+  const events: SessionEvent[] = []
+  const prefix = answersOf(session)
+  for await (const { key } of store.list(prefix))
+    if (/^\d/.test(key.slice(prefix.length))) events.push((await readJson<SessionEvent>(store, key))!)
+  return events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+}
+
+export async function recordRound(store: ObjectStore, session: string, round: Round): Promise<void> {
+  await createJson(store, `${roundsOf(session)}${String(round.number).padStart(6, '0')}.json`, round)
+}
+
+/** The rounds planned so far, ascending. */
+export async function readRounds(store: ObjectStore, session: string): Promise<Round[]> {
+  const rounds: Round[] = []
+  for await (const { key } of store.list(roundsOf(session))) rounds.push((await readJson<Round>(store, key))!)
+  return rounds
+}
+
+const recordKey = (session: string): ObjectKey => `sessions/${session}/record.json`
+const stopKey = (session: string): ObjectKey => `sessions/${session}/stop.json`
+const answersOf = (session: string): string => `annotations/${session}/`
+const roundsOf = (session: string): string => `annotations/${session}/rounds/`
+
+async function createJson(store: ObjectStore, key: ObjectKey, value: unknown): Promise<boolean> {
+  return store.create(key, Buffer.from(canonicalJson(value)))
+}
+
+async function readJson<T>(store: ObjectStore, key: ObjectKey): Promise<T | null> {
+  try {
+    return JSON.parse(Buffer.from(await store.get(key)).toString()) as T
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'OBJECT_NOT_FOUND') return null
+    throw error
+  }
+}

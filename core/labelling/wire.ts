@@ -1,0 +1,185 @@
+/**
+ * How other processes reach the host of a session: a tiny HTTP server on the loopback interface, whose address and token
+ * stand in the session's lease.
+ */
+
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { timingSafeEqual } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { PlatformError, toPlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
+import { readLease, type ObjectStore } from '#core/storage'
+import { readOutcome, sessionRecord, type SessionOutcome } from './records.ts'
+import type { Answer, Screen, SessionHost, SessionState } from './types.ts'
+
+/** What the lease of a session tells those who may read the store. */
+export interface HostAddress {
+  readonly url: string
+  readonly token: string
+}
+
+const MAX_BODY_BYTES = 1 << 20
+const ANSWER_WITHIN_MS = 60_000
+
+export function leaseOf(session: string): string {
+  return `session-${session}`
+}
+
+/**
+ * Serves a host on a free loopback port. Close it with `close`.
+ *
+ * @param host - null until the host has read its answers.
+ */
+export async function serveHost(
+  host: () => SessionHost | null,
+  token: string,
+): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const server = createServer((request, response) => {
+    const reply = (status: number, body: unknown): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    }
+    answerCall(host(), token, request).then(
+      (result) => reply(200, { result }),
+      (error: unknown) => {
+        const { code, message, details, httpStatus } = toPlatformError(error)
+        reply(httpStatus, { code, message, details })
+      },
+    )
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => close(server) }
+}
+
+async function answerCall(host: SessionHost | null, token: string, request: IncomingMessage): Promise<unknown> {
+  const given = Buffer.from(request.headers.authorization ?? '')
+  const expected = Buffer.from(`Bearer ${token}`)
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    throw new PlatformError('SESSION_HOST_UNAVAILABLE', 'the call names another host of this session; look it up again')
+  if (!host) throw new PlatformError('SESSION_HOST_UNAVAILABLE', 'the session is being opened; wait a moment')
+  const body = await bodyOf(request)
+  switch (request.url) {
+    case '/next':
+      return host.next(...(body as [string, number]))
+    case '/submit':
+      return host.submit(...(body as [Answer]))
+    case '/undo':
+      return host.undo(...(body as [string]))
+    case '/state':
+      return host.state()
+    case '/stop':
+      return host.stop(...(body as [string]))
+    default:
+      throw new PlatformError('INVALID_INPUT', `the session host knows no call ${request.url}`)
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    parts.push(part)
+    size += part.length
+    if (size > MAX_BODY_BYTES)
+      throw new PlatformError('INVALID_INPUT', `an answer of more than ${MAX_BODY_BYTES} bytes is refused`)
+  }
+  return JSON.parse(Buffer.concat(parts).toString() || '[]')
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeAllConnections()
+  await closed
+}
+
+/**
+ * The session's host, wherever it runs. An ended session still tells its state and has no more screens.
+ *
+ * @throws {PlatformError} `SESSION_NOT_FOUND`. Its calls throw `SESSION_HOST_UNAVAILABLE` while no host answers, and
+ *   `SESSION_CLOSED` for what an ended session cannot do.
+ */
+export async function connectSession(store: ObjectStore, session: string): Promise<SessionHost> {
+  await sessionRecord(store, session)
+  const ended = await readOutcome(store, session)
+  return ended ? closedSession(session, ended) : new RemoteHost(store, session)
+}
+
+export function sessionClosed(session: string): PlatformError {
+  return new PlatformError('SESSION_CLOSED', `session ${session} has ended; its answers are kept`, { session })
+}
+
+function closedSession(session: string, { state }: SessionOutcome): SessionHost {
+  const refuse = (): Promise<never> => Promise.reject(sessionClosed(session))
+  return {
+    next: () => Promise.resolve([]),
+    submit: refuse,
+    undo: refuse,
+    state: () => Promise.resolve(state),
+    stop: () => Promise.resolve(state),
+  }
+}
+
+class RemoteHost implements SessionHost {
+  private address: HostAddress | null = null
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly session: string,
+  ) {}
+
+  next(annotator: string, count: number): Promise<readonly Screen[]> {
+    return this.call('next', (host) => host.next(annotator, count), [annotator, count])
+  }
+
+  submit(answer: Omit<Answer, 'at'>): Promise<SessionState> {
+    return this.call('submit', (host) => host.submit(answer), [answer])
+  }
+
+  undo(annotator: string): Promise<Screen | null> {
+    return this.call('undo', (host) => host.undo(annotator), [annotator])
+  }
+
+  state(): Promise<SessionState> {
+    return this.call('state', (host) => host.state(), [])
+  }
+
+  stop(by: string): Promise<SessionState> {
+    return this.call('stop', (host) => host.stop(by), [by])
+  }
+
+  /** Calls the host that was last seen; where it is gone, the one that holds the lease now, or the ended session. */
+  private async call<T>(method: string, onEnded: (host: SessionHost) => Promise<T>, args: unknown[]): Promise<T> {
+    const known = this.address
+    if (known) {
+      const answer = await this.ask<T>(known, method, args)
+      if (answer !== UNREACHED) return answer
+    }
+    const ended = await readOutcome(this.store, this.session)
+    if (ended) return onEnded(closedSession(this.session, ended))
+    const lease = await readLease<HostAddress>(this.store, leaseOf(this.session))
+    this.address = lease?.data ?? null
+    if (this.address && this.address.url !== known?.url) {
+      const answer = await this.ask<T>(this.address, method, args)
+      if (answer !== UNREACHED) return answer
+    }
+    throw new PlatformError(
+      'SESSION_HOST_UNAVAILABLE',
+      `the host of session ${this.session} is being restarted; wait a moment, nothing is lost`,
+      { session: this.session },
+    )
+  }
+
+  private async ask<T>({ url, token }: HostAddress, method: string, args: unknown[]): Promise<T | typeof UNREACHED> {
+    const response = await fetch(`${url}/${method}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(args),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    }).catch(() => null)
+    if (!response) return UNREACHED
+    const body = (await response.json()) as { result: T } & { code: ErrorCode; message: string; details: ErrorDetails }
+    if (response.ok) return body.result
+    if (body.code === 'SESSION_HOST_UNAVAILABLE') return UNREACHED
+    throw new PlatformError(body.code, body.message, body.details)
+  }
+}
+
+const UNREACHED = Symbol('no host answered')
