@@ -7,6 +7,8 @@ import { count, duration, fit, statusWord } from './words.ts'
 
 const BAR_WIDTH = 20
 const TIME_WIDTH = 12
+/** A step's own columns; what lies beyond is for asides. */
+const LONGEST_LINE = 84
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -31,7 +33,7 @@ export class RunView {
   stepLines(step: StepReport, nameWidth: number): string[] {
     const name = ` ${step.id.padEnd(nameWidth)}  `
     const time = this.#time(step)
-    const room = this.width - name.length - TIME_WIDTH - 1
+    const room = Math.min(this.width, LONGEST_LINE) - name.length - TIME_WIDTH - 1
     const { text, aside } = this.#saying(step, room)
     const line = `${name}${padEnd(text, room)} ${time.padStart(TIME_WIDTH)}`
     if (!aside) return [line.trimEnd()]
@@ -54,6 +56,8 @@ export class RunView {
       }
       case 'running':
         return { text: this.#progress(step, room) }
+      case 'waiting':
+        return { text: step.progress ? this.#progress(step, room) : `${statusWord('waiting')} for ${awaited(step)}` }
       case 'queued':
         return { text: pc.dim('·') }
       case 'failed':
@@ -81,6 +85,11 @@ export class RunView {
     if (!total) return fit(words, room)
     return `${bar(done / total)}  ${fit(words, room - BAR_WIDTH - 2)}`
   }
+}
+
+/** What a step waits for; people are told who must act. */
+function awaited({ step }: StepReport): string {
+  return { annotate: 'labels', approve: 'an approval: ./gyre run approve' }[step] ?? 'its turn'
 }
 
 function bar(share: number): string {
