@@ -10,13 +10,24 @@ import { takeIn, type Intake, type TakenImage } from './intake.ts'
 import { classFolders } from './class-folders.ts'
 import { groupNearDuplicates, THRESHOLDS, type Grouping } from './near-duplicates.ts'
 import { readImages, writePacks, type PackPlace } from './packs.ts'
-import { openVersion, resolveVersion } from './reader.ts'
+import { resolveVersion } from './reader.ts'
 import { importReport } from './report.ts'
 import { withScratch } from './scratch.ts'
 import { openSource } from './source.ts'
 import { splitOf } from './splits.ts'
 import type { ImageLabel } from './types.ts'
-import { publish, readLatest, toDatasetVersion, type Content, type DatasetRules, type StoredFacts } from './version.ts'
+import {
+  loadVersion,
+  publish,
+  readLatest,
+  toDatasetVersion,
+  writeVersion,
+  type Content,
+  type DatasetRules,
+  type LoadedVersion,
+  type Manifest,
+  type StoredFacts,
+} from './version.ts'
 
 /**
  * Makes a version of what the dataset holds already and what the source holds.
@@ -123,8 +134,34 @@ interface AdditionOptions {
   readonly signal: AbortSignal
 }
 
-export interface Added {
-  readonly version: DatasetVersion
+async function addIntake(
+  store: ObjectStore,
+  dataset: string,
+  addition: Addition,
+  { by, note, directory, signal }: AdditionOptions,
+): Promise<Added> {
+  const load = async (version: string | null): Promise<LoadedVersion | null> =>
+    version === null ? null : loadVersion(store, dataset, version, directory)
+  const first = await readLatest(store, dataset)
+  let former = await load(first?.value.version ?? null)
+  const held = new Set(former?.facts.map(({ digest }) => digest))
+  const fresh = addition.intake.images.filter(({ digest }) => !held.has(digest))
+  const readBytes = (image: TakenImage): Uint8Array => addition.intake.readBytes(image)
+  const places = await writePacks(fresh, readBytes, { store, directory, signal })
+  const placeOf = new Map(fresh.map(({ digest }, i) => [digest, places[i]!]))
+
+  let merged: Merged | undefined
+  const merge = async (latest: string | null): Promise<Manifest> => {
+    signal.throwIfAborted()
+    if (latest !== (former?.manifest.version ?? null)) former = await load(latest)
+    merged = await withFresh(store, former, addition, placeOf)
+    return writeVersion(store, dataset, merged.content, { former, directory })
+  }
+  const manifest = await publish(store, dataset, merge, { by, note })
+  return { version: toDatasetVersion(manifest), ...merged! }
+}
+
+interface Merged {
   readonly content: Content
   /** Images that the dataset did not hold before. */
   readonly added: number
@@ -132,53 +169,23 @@ export interface Added {
   readonly leftTest: readonly string[]
 }
 
-async function addIntake(
-  store: ObjectStore,
-  dataset: string,
-  addition: Addition,
-  { by, note, directory, signal }: AdditionOptions,
-): Promise<Added> {
-  const { intake, rules } = addition
-  const held = await heldDigests(store, dataset)
-  const fresh = intake.images.filter(({ digest }) => !held.has(digest))
-  const places = await writePacks(fresh, (image) => intake.readBytes(image), { store, directory, signal })
-  const placeOf = new Map(fresh.map(({ digest }, i) => [digest, places[i]!]))
-  let leftTest: readonly string[] = []
-  let added = 0
-  const merge = async (latest: Content | null): Promise<Content> => {
-    signal.throwIfAborted()
-    const base = latest ?? { facts: [], labels: [], rules }
-    const merged = await withFresh(store, base, addition, placeOf)
-    leftTest = merged.leftTest
-    added = merged.content.facts.length - base.facts.length
-    return merged.content
-  }
-  const { manifest, content } = await publish(store, dataset, merge, { by, note, directory })
-  return { version: toDatasetVersion(manifest), content, added, leftTest }
-}
-
-async function heldDigests(store: ObjectStore, dataset: string): Promise<ReadonlySet<string>> {
-  const latest = await readLatest(store, dataset)
-  if (!latest) return new Set()
-  const reader = await openVersion(store, { dataset, version: latest.value.version })
-  return new Set((await reader.facts()).map(({ digest }) => digest))
+export interface Added extends Merged {
+  readonly version: DatasetVersion
 }
 
 /** The union of a version and an intake. Images that the version holds keep all they have; only null labels are filled. */
 async function withFresh(
   store: ObjectStore,
-  base: Content,
-  { intake, labelOf }: Addition,
+  former: LoadedVersion | null,
+  { intake, labelOf, rules: rulesOfNew }: Addition,
   placeOf: ReadonlyMap<string, PackPlace>,
-): Promise<{ readonly content: Content; readonly leftTest: readonly string[] }> {
+): Promise<Merged> {
+  const base: Content = former ?? { facts: [], labels: [], rules: rulesOfNew }
   const held = new Set(base.facts.map(({ digest }) => digest))
   const fresh = intake.images.filter(({ digest }) => !held.has(digest))
-  const grouping = await groupNearDuplicates(
-    fresh,
-    base.facts,
-    (digests) => decodeGreys(store, base.facts, digests),
-    base.rules.threshold,
-  )
+  const greysOf = (digests: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> =>
+    decodeGreys(store, base.facts, digests)
+  const grouping = await groupNearDuplicates(fresh, base.facts, greysOf, base.rules.threshold)
   const rules = { ...base.rules, threshold: fresh.length > 0 ? grouping.threshold : base.rules.threshold }
   const standing = base.facts.map((facts) => ({ ...facts, group: grouping.joined.get(facts.group) ?? facts.group }))
   const labels = [
@@ -186,8 +193,8 @@ async function withFresh(
     ...fresh.map(({ digest }) => freshLabel(digest, labelOf(digest))),
   ].sort(byDigest)
   const facts = [...standing, ...fresh.map((image) => factsOf(image, placeOf, grouping))].sort(byDigest)
-  const { settled, leftTest } = settleSplits(facts, labels, new Map(base.labels.map((l) => [l.digest, l.split])), rules)
-  return { content: { facts, labels: settled, rules }, leftTest }
+  const { settled, leftTest } = settleSplits(facts, labels, base.labels, rules)
+  return { content: { facts, labels: settled, rules }, added: fresh.length, leftTest }
 }
 
 function factsOf(
@@ -218,9 +225,10 @@ function freshLabel(digest: string, label: string | null): ImageLabel {
 function settleSplits(
   facts: readonly StoredFacts[],
   labels: readonly ImageLabel[],
-  former: ReadonlyMap<string, ImageLabel['split']>,
+  base: readonly ImageLabel[],
   rules: DatasetRules,
 ): { readonly settled: ImageLabel[]; readonly leftTest: readonly string[] } {
+  const former = new Map(base.map(({ digest, split }) => [digest, split]))
   const splitOfGroup = new Map<string, ImageLabel['split']>()
   for (const { digest, group } of facts) {
     const split = former.get(digest)

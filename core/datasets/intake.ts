@@ -61,6 +61,7 @@ export interface IntakeOptions {
 /** @throws the signal's reason when it is aborted; what the source throws when it breaks off. */
 export async function takeIn(source: Source, { directory, signal, progress }: IntakeOptions): Promise<Intake> {
   const spool = new Spool(path.join(directory, 'spool'))
+  const fingerprints = new Fingerprints()
   const taken = new Map<string, { image: TakenImage; paths: string[] }>()
   const rejected: Rejection[] = []
   let done = 0
@@ -86,7 +87,8 @@ export async function takeIn(source: Source, { directory, signal, progress }: In
     const raced = taken.get(digest) // The same bytes may have been decoded beside this file.
     if (raced) return void raced.paths.push(source)
     const facts = { digest, sizeBytes: bytes.length, width, height, format, source }
-    const image = { ...facts, look: perceptualHash(grey32), grey32, spooledAt: spool.append(bytes) }
+    const look = perceptualHash(grey32)
+    const image = { ...facts, look, grey32: fingerprints.keep(grey32), spooledAt: spool.append(bytes) }
     taken.set(digest, { image, paths: [source] })
   }
 
@@ -137,9 +139,14 @@ export function everyTenth(call: () => void): () => void {
   }
 }
 
-/** A local file that takes byte strings and gives them back. Synchronous: each costs microseconds, a hand-over to a thread more. */
+/** Image files and fingerprints are gathered to pieces of this size: many small ones cost more than their bytes. */
+const PIECE_BYTES = 4 * 1024 * 1024
+
+/** A local file that takes byte strings, then gives them back. Synchronous: a hand-over to another thread costs more. */
 class Spool {
   readonly #file: number
+  #pending: Uint8Array[] = []
+  #pendingBytes = 0
   #length = 0
   #open = true
 
@@ -150,12 +157,14 @@ class Spool {
   append(bytes: Uint8Array): number {
     const at = this.#length
     this.#length += bytes.length
-    for (let written = 0; written < bytes.length;)
-      written += writeSync(this.#file, bytes, written, bytes.length - written, at + written)
+    this.#pending.push(bytes)
+    this.#pendingBytes += bytes.length
+    if (this.#pendingBytes >= PIECE_BYTES) this.#flush()
     return at
   }
 
   read({ spooledAt, sizeBytes }: Pick<TakenImage, 'spooledAt' | 'sizeBytes'>): Uint8Array {
+    this.#flush()
     const bytes = new Uint8Array(sizeBytes)
     for (let filled = 0; filled < sizeBytes;)
       filled += readSync(this.#file, bytes, filled, sizeBytes - filled, spooledAt + filled)
@@ -165,5 +174,30 @@ class Spool {
   close(): void {
     if (this.#open) closeSync(this.#file)
     this.#open = false
+  }
+
+  #flush(): void {
+    const bytes = Buffer.concat(this.#pending)
+    const from = this.#length - bytes.length
+    for (let written = 0; written < bytes.length;)
+      written += writeSync(this.#file, bytes, written, bytes.length - written, from + written)
+    this.#pending = []
+    this.#pendingBytes = 0
+  }
+}
+
+/** Keeps fingerprints side by side in large pieces of memory: a small array each would burden the collector. */
+class Fingerprints {
+  #piece = new Uint8Array(0)
+  #used = 0
+
+  keep(grey32: Uint8Array): Uint8Array {
+    if (this.#used + grey32.length > this.#piece.length) {
+      this.#piece = new Uint8Array(PIECE_BYTES)
+      this.#used = 0
+    }
+    const kept = this.#piece.subarray(this.#used, (this.#used += grey32.length))
+    kept.set(grey32)
+    return kept
   }
 }

@@ -5,15 +5,7 @@ import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { withScratch } from './scratch.ts'
 import type { ImageLabel } from './types.ts'
-import {
-  publish,
-  readFacts,
-  readLabels,
-  readManifest,
-  toDatasetVersion,
-  writeVersion,
-  type Content,
-} from './version.ts'
+import { loadVersion, publish, toDatasetVersion, writeVersion, type LoadedVersion, type Manifest } from './version.ts'
 
 export interface CommitOptions {
   readonly by: string
@@ -37,16 +29,15 @@ export async function commitLabels(
 ): Promise<DatasetVersion> {
   return withScratch(async (directory) => {
     const { dataset } = base
-    const manifest = await readManifest(store, dataset, base.version)
-    const facts = await readFacts(store, manifest, directory)
-    const before = await readLabels(store, manifest, directory)
-    const changes = changedRows(before, labels)
-    const exact: Content = { facts, labels: withChanges(before, changes), rules: manifest.rules }
-    const version = await writeVersion(store, dataset, exact, directory)
-    const merge = async (latest: Content | null): Promise<Content> =>
-      latest ? { ...latest, labels: withChanges(latest.labels, changes) } : exact
-    await publish(store, dataset, merge, { by, note, directory })
-    return toDatasetVersion(version)
+    const former = await loadVersion(store, dataset, base.version, directory)
+    const changes = changedRows(former.labels, labels)
+    const write = (to: LoadedVersion): Promise<Manifest> =>
+      writeVersion(store, dataset, { ...to, labels: withChanges(to.labels, changes) }, { former: to, directory })
+    const exact = await write(former)
+    const merge = async (latest: string | null): Promise<Manifest> =>
+      latest === null || latest === base.version ? exact : write(await loadVersion(store, dataset, latest, directory))
+    await publish(store, dataset, merge, { by, note })
+    return toDatasetVersion(exact)
   })
 }
 

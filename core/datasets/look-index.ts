@@ -6,13 +6,16 @@
  */
 
 const BANDS = 4
+const BAND_VALUES = 1 << 16
 export const LOOK_RADIUS = 7
 
 export class LookIndex {
   readonly #high: number[] = []
   readonly #low: number[] = []
-  readonly #buckets = Array.from({ length: BANDS }, () => new Map<number, number[]>())
-  /** The query that last met each entry, so that an entry in several buckets is given once. */
+  /** For each band and value the newest entry that has it, or −1; and for each band and entry the one before. */
+  readonly #newest = new Int32Array(BANDS * BAND_VALUES).fill(-1)
+  readonly #before: number[] = []
+  /** The query that last met each entry, so that an entry met through several bands is given once. */
   readonly #met: number[] = []
   #queries = 0
 
@@ -24,10 +27,9 @@ export class LookIndex {
     this.#low.push(low)
     this.#met.push(0)
     for (let band = 0; band < BANDS; band++) {
-      const value = bandOf(high, low, band)
-      const bucket = this.#buckets[band]!.get(value)
-      if (bucket) bucket.push(number)
-      else this.#buckets[band]!.set(value, [number])
+      const slot = slotOf(band, high, low)
+      this.#before.push(this.#newest[slot]!)
+      this.#newest[slot] = number
     }
   }
 
@@ -37,15 +39,15 @@ export class LookIndex {
     const found: number[] = []
     this.#queries++
     for (let band = 0; band < BANDS; band++) {
-      const value = bandOf(high, low, band)
-      this.#gather(band, value, high, low, found)
-      for (let bit = 1; bit < 1 << 16; bit <<= 1) this.#gather(band, value ^ bit, high, low, found)
+      const slot = slotOf(band, high, low)
+      this.#gather(band, slot, high, low, found)
+      for (let bit = 1; bit < BAND_VALUES; bit <<= 1) this.#gather(band, slot ^ bit, high, low, found)
     }
     return found
   }
 
-  #gather(band: number, value: number, high: number, low: number, found: number[]): void {
-    for (const number of this.#buckets[band]!.get(value) ?? []) {
+  #gather(band: number, slot: number, high: number, low: number, found: number[]): void {
+    for (let number = this.#newest[slot]!; number >= 0; number = this.#before[number * BANDS + band]!) {
       if (this.#met[number] === this.#queries) continue
       this.#met[number] = this.#queries
       if (ones(this.#high[number]! ^ high) + ones(this.#low[number]! ^ low) <= LOOK_RADIUS) found.push(number)
@@ -57,9 +59,9 @@ function halves(look: string): [number, number] {
   return [parseInt(look.slice(0, 8), 16), parseInt(look.slice(8), 16)]
 }
 
-function bandOf(high: number, low: number, band: number): number {
+function slotOf(band: number, high: number, low: number): number {
   const half = band < 2 ? high : low
-  return band % 2 === 0 ? half >>> 16 : half & 0xffff
+  return band * BAND_VALUES + (band % 2 === 0 ? half >>> 16 : half & 0xffff)
 }
 
 function ones(word: number): number {

@@ -1,6 +1,6 @@
 /** Opens what a person points an import at: a folder, an archive, or a prefix of an S3 bucket. */
-import type { Dirent } from 'node:fs'
-import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { readFileSync, statSync, type Dirent } from 'node:fs'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { PlatformError } from '#core/errors'
 import type { ObjectStore } from '#core/storage'
@@ -98,15 +98,14 @@ const reasons: Readonly<Record<string, string>> = {
   EIO: 'cannot be read: the disk reports an error',
 }
 
+/** Files up to this size are read without a hand-over to another thread, which costs ten times the reading. */
+const SMALL_BYTES = 256 * 1024
+
 async function readWhole(location: Buffer): Promise<Uint8Array> {
   try {
-    const handle = await open(location, 'r')
-    try {
-      checkFileSize((await handle.stat()).size)
-      return await handle.readFile()
-    } finally {
-      await handle.close()
-    }
+    const { size } = statSync(location)
+    checkFileSize(size)
+    return size <= SMALL_BYTES ? readFileSync(location) : await readFile(location)
   } catch (error) {
     const reason = reasons[(error as NodeJS.ErrnoException).code ?? '']
     throw reason ? new PlatformError('IMAGE_UNREADABLE', reason, {}, { cause: error }) : error

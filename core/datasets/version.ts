@@ -134,20 +134,42 @@ async function readShards<R extends object>(
   return tables.flat()
 }
 
-/** Writes a complete version that nothing points to yet. The same content always gives the same digest. */
+/** A version with its tables in memory. */
+export interface LoadedVersion extends Content {
+  readonly manifest: Manifest
+}
+
+export async function loadVersion(
+  store: ObjectStore,
+  dataset: string,
+  version: string,
+  directory: string,
+): Promise<LoadedVersion> {
+  const manifest = await readManifest(store, dataset, version)
+  const facts = await readFacts(store, manifest, directory)
+  return { manifest, facts, labels: await readLabels(store, manifest, directory), rules: manifest.rules }
+}
+
+/**
+ * Writes a complete version that nothing points to yet. The same content always gives the same digest.
+ *
+ * @param former - the version it was made from: a table taken over as it is (the same array) is not written again.
+ */
 export async function writeVersion(
   store: ObjectStore,
   dataset: string,
   content: Content,
-  directory: string,
+  { former, directory }: { readonly former: LoadedVersion | null; readonly directory: string },
 ): Promise<Manifest> {
+  const sameFacts = former?.facts === content.facts ? former.manifest : null
+  const sameLabels = former?.labels === content.labels ? former.manifest : null
   const manifest: Manifest = {
     dataset,
     version: contentDigest(content),
     images: content.facts.length,
-    imageSet: digestOfLines(content.facts, ({ digest }) => digest),
-    facts: await writeShards(store, content.facts, factColumns, directory),
-    labels: await writeShards(store, content.labels, labelColumns, directory),
+    imageSet: sameFacts?.imageSet ?? digestOfLines(content.facts, ({ digest }) => digest),
+    facts: sameFacts?.facts ?? (await writeShards(store, content.facts, factColumns, directory)),
+    labels: sameLabels?.labels ?? (await writeShards(store, content.labels, labelColumns, directory)),
     rules: content.rules,
   }
   await store.create(versionKey(dataset, manifest.version), Buffer.from(canonicalJson(manifest)))
@@ -157,23 +179,23 @@ export async function writeVersion(
 /**
  * Moves `latest` to what `merge` makes of the version it points to, again and again until nobody else moved it meanwhile.
  *
- * @param merge - gets null where the dataset does not exist yet; returning the same content moves nothing.
+ * @param merge - writes the version to move to; gets the digest that `latest` has now, null where there is no dataset yet.
+ * @returns what `merge` gave in the end.
  */
 export async function publish(
   store: ObjectStore,
   dataset: string,
-  merge: (latest: (Content & { readonly version: string }) | null) => Promise<Content>,
-  { by, note, directory }: { readonly by: string; readonly note: string; readonly directory: string },
-): Promise<{ readonly manifest: Manifest; readonly content: Content }> {
+  merge: (latest: string | null) => Promise<Manifest>,
+  { by, note }: { readonly by: string; readonly note: string },
+): Promise<Manifest> {
   for (;;) {
     const pointer = await readLatest(store, dataset)
-    const content = await merge(pointer && (await readContent(store, dataset, pointer.value.version, directory)))
-    const manifest = await writeVersion(store, dataset, content, directory)
-    if (pointer?.value.version === manifest.version) return { manifest, content }
+    const manifest = await merge(pointer?.value.version ?? null)
+    if (pointer?.value.version === manifest.version) return manifest
     const value: RefValue = { version: manifest.version, images: manifest.images, note }
     try {
       await movePointer(store, refPrefix(dataset, 'latest'), value, { by, expectedSeq: pointer?.seq ?? 0 })
-      return { manifest, content }
+      return manifest
     } catch (error) {
       if (!isPlatformError(error) || error.code !== 'POINTER_MOVED') throw error // V3
     }
@@ -182,21 +204,6 @@ export async function publish(
 
 export function readLatest(store: ObjectStore, dataset: string): Promise<PointerEntry<RefValue> | null> {
   return readPointer<RefValue>(store, refPrefix(dataset, 'latest'))
-}
-
-async function readContent(
-  store: ObjectStore,
-  dataset: string,
-  version: string,
-  directory: string,
-): Promise<Content & { readonly version: string }> {
-  const manifest = await readManifest(store, dataset, version)
-  return {
-    version,
-    facts: await readFacts(store, manifest, directory),
-    labels: await readLabels(store, manifest, directory),
-    rules: manifest.rules,
-  }
 }
 
 export function toDatasetVersion({ dataset, version, images }: Omit<DatasetVersion, 'kind'>): DatasetVersion {

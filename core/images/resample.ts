@@ -12,6 +12,8 @@ interface Taps {
 }
 
 const known = new Map<string, Taps>()
+/** Working memory, used again from call to call: [height, side] after the first of the two passes. */
+let rows = new Float32Array(0)
 
 /**
  * @param grey - uint8 [height, width].
@@ -25,7 +27,7 @@ export function resampleGrey(
 ): Uint8Array {
   const across = tapsFor(width, side)
   const down = tapsFor(height, side)
-  const rows = new Float32Array(height * side)
+  if (rows.length < height * side) rows = new Float32Array(height * side)
   for (let y = 0; y < height; y++)
     for (let x = 0; x < side; x++) {
       let sum = 0
