@@ -118,13 +118,13 @@ function section(
     rows.length < images
       ? html`The ${count(rows.length)} least sure of ${count(images)}`
       : html`All ${count(images)}, the least sure first`
-  return html`<section id="${anchor(name)}">
+  return html`<section>
     <details ${open && 'open'}>
       <summary>
         <h2>${name}</h2>
         <span class="quiet">${note}</span>
       </summary>
-      <div class="grid">${figures}</div>
+      <div class="grid" id="${anchor(name)}">${figures}</div>
     </details>
   </section>`
 }
@@ -161,10 +161,11 @@ function failed(failures: readonly BatchFailure[]): Html {
   </section>`
 }
 
+/** On the pictures, not on the section: a browser opens the closed part that holds the target of a link. */
 const anchor = (name: string): string => `class-${encodeURIComponent(name)}`
 
 const STYLE = `
-summary { cursor: pointer; } summary h2 { display: inline; } details > .grid { margin-top: 12px; }
+summary { cursor: pointer; } summary h2 { display: inline; } details > .grid { margin-top: 12px; scroll-margin-top: 64px; }
 summary:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 .wrap { white-space: normal; min-width: 200px; }
 `

@@ -98,7 +98,7 @@ async function classifyMissing(
   report(done)
   if (missing.length === 0) return
 
-  const classifier = await openClassifier(store, model)
+  const classifier = await openClassifier(store, model, items.length - done)
   try {
     for (const { shard, items: part } of missing) {
       const rows = await classifyShard(part, {

@@ -24,7 +24,7 @@ export async function answerRows(
     for (let start = 0; start < rows.length; start += RUN_IMAGES)
       yield await readPixelRows(matrix, rows.slice(start, start + RUN_IMAGES))
   }
-  const classifier = await openClassifier(ctx.store, model)
+  const classifier = await openClassifier(ctx.store, model, rows.length)
   try {
     const answers = new Map<number, Verdict>()
     for await (const verdicts of classifier.classify(batches(), { signal })) {

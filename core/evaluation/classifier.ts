@@ -25,12 +25,21 @@ export interface Classifier {
   close(): Promise<void>
 }
 
-/** @throws {PlatformError} `OBJECT_NOT_FOUND`, or `INVALID_INPUT` when the model does not load. */
+/** Fewer images than this are not worth another thread with its own copy of the model. */
+const IMAGES_PER_THREAD = 128
+const MAX_THREADS = 4
+
+/**
+ * @param images - about how many there will be.
+ * @throws {PlatformError} `OBJECT_NOT_FOUND`, or `INVALID_INPUT` when the model does not load.
+ */
 export async function openClassifier(
   store: ObjectStore,
   { onnx, classes, inputSize: { height, width } }: Pick<TrainedModel, 'onnx' | 'classes' | 'inputSize'>,
+  images: number,
 ): Promise<Classifier> {
-  const pool = await openSessionPool(await readBlob(store, onnx), { threads: Math.min(4, availableParallelism()) })
+  const threads = Math.min(MAX_THREADS, availableParallelism(), Math.ceil(images / IMAGES_PER_THREAD) || 1)
+  const pool = await openSessionPool(await readBlob(store, onnx), { threads })
   async function* tensors(batches: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
     for await (const data of batches) {
       const dims = [data.length / (height * width * 3), height, width, 3]

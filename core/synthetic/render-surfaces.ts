@@ -12,6 +12,7 @@ import { blankSurface } from './surface.ts'
 
 /** One picture in this many is the picture before it, shot again: near duplicates as a real camera makes them. */
 const SHOT_AGAIN_EVERY = 80
+const LANES = 4
 /** Raised whenever the pictures change, so that an older folder is not taken for a new one. */
 const RENDERER = 1
 
@@ -65,20 +66,31 @@ export async function renderSurfaces(
   const partial = `${directory}.partial`
   await rm(partial, { recursive: true, force: true })
   for (const name of SURFACE_CLASSES) await mkdir(path.join(partial, name), { recursive: true })
-  for (let done = 0; done < images; done++) {
-    signal?.throwIfAborted()
-    const of = SURFACE_CLASSES[done % SURFACE_CLASSES.length] as SurfaceClass
-    const index = Math.floor(done / SURFACE_CLASSES.length)
-    const format = index % 5 === 4 ? 'png' : 'jpeg'
-    const pixels = renderSurface(of, index, { seed, size })
-    const name = `${of}-${String(index).padStart(4, '0')}.${format === 'png' ? 'png' : 'jpg'}`
-    const file = await encodePixels(pixels, { width: size, height: size, format, quality: 88 + (index % 8) })
-    await writeFile(path.join(partial, of, name), file)
-    onProgress({ done: done + 1, total: images })
-  }
+  let done = 0
+  // While one lane waits for its encoder or the disk, another one renders.
+  const lanes = Array.from({ length: LANES }, async (_, lane) => {
+    for (let i = lane; i < images; i += LANES) {
+      signal?.throwIfAborted()
+      await renderFile(partial, i, { seed, size })
+      onProgress({ done: ++done, total: images })
+    }
+  })
+  const failure = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected')
+  if (failure) throw failure.reason
   await rename(partial, directory)
   await writeFile(`${directory}.json`, recipe)
   return result
+}
+
+async function renderFile(directory: string, i: number, options: { seed: number; size: number }): Promise<void> {
+  const of = SURFACE_CLASSES[i % SURFACE_CLASSES.length] as SurfaceClass
+  const index = Math.floor(i / SURFACE_CLASSES.length)
+  const { size } = options
+  const format = index % 5 === 4 ? 'png' : 'jpeg'
+  const name = `${of}-${String(index).padStart(4, '0')}.${format === 'png' ? 'png' : 'jpg'}`
+  const pixels = renderSurface(of, index, options)
+  const file = await encodePixels(pixels, { width: size, height: size, format, quality: 88 + (index % 8) })
+  await writeFile(path.join(directory, of, name), file)
 }
 
 /** Whether the pictures of this recipe are there already; makes room where an older recipe's are. */

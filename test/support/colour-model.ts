@@ -5,6 +5,7 @@
 
 import { OnnxGraph } from '#core/inference'
 import type { EvaluationReport, TrainedModel } from '#core/steps'
+import { Random } from '#adapter/synthetic/random'
 import { numberModel } from '#core/registry'
 import { putBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { encodePixels } from '#core/images'
@@ -63,12 +64,12 @@ export async function registerColourModel(store: ObjectStore, name: string, mode
   return (await numberModel(store, name, { digest: model.digest, registeredAt, model, report, lineage })).version
 }
 
-/** A plain picture; `shade` 0–1 and `salt` make pictures of one colour differ. */
-export function colourImage(colour: Colour, { shade = 1, salt = 0 } = {}): Promise<Uint8Array> {
+/** A grainy picture of one colour; another `salt` is another grain, so that no two are near duplicates. */
+export function colourImage(colour: Colour, { salt = 0 } = {}): Promise<Uint8Array> {
   const side = 12
-  const pixels = new Uint8Array(side * side * 3).fill(20)
-  for (let i = COLOURS.indexOf(colour); i < pixels.length; i += 3) pixels[i] = 20 + Math.round(200 * shade)
-  pixels[0] = salt % 256
-  pixels[1] = Math.floor(salt / 256)
+  const grain = new Random(salt)
+  const pixels = new Uint8Array(side * side * 3)
+  for (let i = 0; i < pixels.length; i++)
+    pixels[i] = (i % 3 === COLOURS.indexOf(colour) ? 180 : 20) + grain.whole(0, 40)
   return encodePixels(pixels, { width: side, height: side, format: 'png' })
 }

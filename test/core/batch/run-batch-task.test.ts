@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchRecord, batchResults, listBatches, runBatchTask, type BatchRow } from '#core/batch'
+import { addImages } from '#core/datasets'
 import type { Progress } from '#core/execution'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
 import { COLOURS, colourImage, registerColourModel, storeColourModel } from '../../support/colour-model.ts'
@@ -68,8 +69,8 @@ describe('runBatchTask', () => {
       ['b/sky.png', 'blue'],
       ['leaf ü.png', 'green'],
     ])
-    // Softmax of 8 · (220, 20, 20) / 255, but for one pixel of salt.
-    const expected = Math.exp((8 * 220) / 255) / (Math.exp((8 * 220) / 255) + 2 * Math.exp((8 * 20) / 255))
+    // Softmax of 8 · (200, 40, 40) / 255, but for the grain.
+    const expected = Math.exp((8 * 200) / 255) / (Math.exp((8 * 200) / 255) + 2 * Math.exp((8 * 40) / 255))
     expect(answers[0]?.score).toBeCloseTo(expected, 1)
     expect(answers[0]?.image).toMatch(/^[0-9a-f]{64}$/)
   })
@@ -154,6 +155,37 @@ describe('runBatchTask', () => {
     expect((await attempt({ node: 'second' })).id).toBe('batch-task-1.second')
     expect((await attempt({ node: 'second' })).id).toBe('batch-task-1.second')
     expect((await listBatches(store)).map(({ id }) => id).sort()).toEqual(['batch-task-1', 'batch-task-1.second'])
+  })
+
+  it('runs over one version of a dataset, and over no image that came later', async () => {
+    const images = async (from: number, to: number) =>
+      Promise.all(
+        Array.from({ length: to - from }, async (_, i) => ({
+          name: `${from + i}.png`,
+          bytes: await colourImage(COLOURS[(from + i) % 3]!, { salt: from + i }),
+        })),
+      )
+    const first = await addImages(store, 'colours', await images(0, 6), { by: 'test' })
+    const context = { store, runId: 'd', nodeId: 'n', scratchDir: folder, progress: () => {} }
+    const stopped = new AbortController()
+    stopped.abort(new Error('cancelled'))
+    const input = { model: 'colours@1', dataset: 'colours', shardSize: 4 }
+    await expect(runBatchTask(input, { ...context, signal: stopped.signal })).rejects.toThrow('cancelled')
+    await addImages(store, 'colours', await images(6, 9), { by: 'test' })
+
+    const signal = new AbortController().signal
+    expect(await runBatchTask(input, { ...context, signal })).toMatchObject({ images: 6, failed: 0 })
+    const answers = await rows('d')
+    expect(Object.fromEntries(answers.map((row) => [row.path, row.class]))).toEqual({
+      '0.png': 'red',
+      '1.png': 'green',
+      '2.png': 'blue',
+      '3.png': 'red',
+      '4.png': 'green',
+      '5.png': 'blue',
+    })
+    expect(await batchRecord(store, 'd')).toMatchObject({ source: 'dataset colours', model: 'colours@1', images: 6 })
+    expect(first.images).toBe(6)
   })
 
   it('refuses a missing folder, an empty one, and an unknown model', async () => {
