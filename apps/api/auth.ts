@@ -3,7 +3,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
-import type { IdentityPort, Permission } from './ports.ts'
+import { ACTIONS, type Action } from '#core/identity'
+import type { IdentityPort } from './ports.ts'
 import type { Principal } from './schemas.ts'
 import { assertSameOrigin } from './security.ts'
 import type { Api } from './server.ts'
@@ -11,7 +12,7 @@ import type { Api } from './server.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the caller's role must allow; `public` needs no login. Every route of the API names one. */
-    permission?: Permission | 'public'
+    permission?: Action | 'public'
   }
   interface FastifyRequest {
     /** Set on every route that is not public. */
@@ -49,13 +50,20 @@ export function requireLogin(server: FastifyInstance, identity: IdentityPort): v
 }
 
 async function principalOf(request: FastifyRequest, identity: IdentityPort): Promise<Principal> {
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  const token = bearer ?? request.cookies[cookieName(request)]
+  const token = tokenOf(request)
   const principal = token ? await identity.authenticate(token) : null
   if (!principal)
     throw new PlatformError('UNAUTHENTICATED', 'the call carries no valid login; open the one-time link again')
-  if (!bearer) assertSameOrigin(request)
+  if (!bearerOf(request)) assertSameOrigin(request)
   return principal
+}
+
+function tokenOf(request: FastifyRequest): string | undefined {
+  return bearerOf(request) ?? request.cookies[cookieName(request)]
+}
+
+function bearerOf(request: FastifyRequest): string | undefined {
+  return /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
 }
 
 /** `GET /login?code=…` spends the one-time code, leaves the cookie and goes to the pages. */
@@ -84,12 +92,12 @@ export function loginRoutes(server: Api, identity: IdentityPort, loginsPerMinute
     },
     async ({ principal }) => ({
       ...principal,
-      permissions: (['view', 'annotate', 'run', 'publish', 'administer'] as const).filter((permission) =>
-        identity.allows(principal, permission),
-      ),
+      permissions: ACTIONS.filter((action) => identity.allows(principal, action)),
     }),
   )
   server.post('/api/logout', { config: { permission: 'view' } }, async (request, reply) => {
+    const token = tokenOf(request)
+    if (token) await identity.revoke(token)
     setCookie(request, reply, '', 0)
     return reply.code(204).send()
   })

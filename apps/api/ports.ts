@@ -3,9 +3,10 @@
  * tests fill it with fakes. Methods that look something up throw the `…_NOT_FOUND` error of their thing.
  */
 
+import type { Action } from '#core/identity'
 import type { Engine } from '#core/runs'
 import type { Logger } from '#core/log'
-import type { SessionHost } from '../../core/labelling/types.ts'
+import type { SessionHost } from '#core/labelling'
 import type {
   BatchView,
   DatasetDetail,
@@ -19,18 +20,20 @@ import type {
   SessionRecord,
 } from './schemas.ts'
 
-/** What a role may do: look, answer labelling screens, run and cancel, change what is live, manage people. */
-export type Permission = 'view' | 'annotate' | 'run' | 'publish' | 'administer'
+/** The pipeline behind self-service tasks. */
+export const BATCH_PIPELINE = 'batch-task'
 
 export interface IdentityPort {
   /** The person behind a token, or null when it is unknown, expired or withdrawn. */
   authenticate(token: string): Promise<Principal | null>
   /** Spends a one-time code; null when it is unknown, spent or expired. */
   redeem(code: string): Promise<{ token: string } | null>
-  allows(principal: Principal, permission: Permission): boolean
+  /** Ends one login. */
+  revoke(token: string): Promise<void>
+  allows(principal: Principal, permission: Action): boolean
   users(): Promise<readonly Principal[]>
   /** Adds the person where new, and gives a fresh one-time code. */
-  invite(name: string, role: Role): Promise<{ code: string }>
+  invite(name: string, role: Role, by: string): Promise<{ code: string }>
 }
 
 export interface ImageQuery {

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { ROLES } from '#core/identity'
 
 /** A name in an address; its form is checked where the thing is looked up, so that a wrong one is "not found". */
 const segment = z.string().min(1).max(128)
@@ -13,7 +14,7 @@ export const byId = z.object({ id: segment })
 export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex')
 export const byImage = z.object({ dataset: segment, digest })
 
-export const role = z.enum(['owner', 'engineer', 'annotator', 'operator', 'viewer'])
+export const role = z.enum(ROLES)
 export const principal = z.object({ name: z.string(), role })
 
 const runStatus = z.enum(['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled'])
@@ -112,7 +113,9 @@ export const sessionRecord = z.object({
   run: z.string().nullable(),
   dataset: z.string(),
   version: z.string(),
+  images: z.number(),
   classes: z.array(z.string()).readonly(),
+  annotator: z.enum(['web', 'simulated']),
   openedAt: z.string().nullable(),
 })
 

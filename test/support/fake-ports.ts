@@ -6,10 +6,11 @@
 import sharp from 'sharp'
 import { createHash } from 'node:crypto'
 import { PlatformError } from '#core/errors'
+import { can, type Action } from '#core/identity'
 import type { Engine, RunReport, StepReport } from '#core/runs'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
 import type { BatchView, ModelDetail, Principal, Role, SessionRecord } from '../../apps/api/schemas.ts'
-import type { Answer, Screen, SessionHost, SessionState } from '../../core/labelling/types.ts'
+import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
 export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
 export const RUN = 'image-classifier-1'
@@ -227,14 +228,6 @@ export class FakeEngine implements Engine {
   }
 }
 
-const RIGHTS: Record<Role, readonly string[]> = {
-  owner: ['view', 'annotate', 'run', 'publish', 'administer'],
-  engineer: ['view', 'annotate', 'run', 'publish'],
-  operator: ['view', 'run', 'publish'],
-  annotator: ['view', 'annotate'],
-  viewer: ['view'],
-}
-
 /** The token of a person is `token-NAME`, a code `code-NAME` works once. */
 export class FakeIdentity implements IdentityPort {
   readonly people = new Map<string, Principal>([
@@ -252,8 +245,12 @@ export class FakeIdentity implements IdentityPort {
     return this.codes.delete(code) ? { token: code.replace('code-', 'token-') } : null
   }
 
-  allows(principal: Principal, permission: string) {
-    return RIGHTS[principal.role].includes(permission)
+  async revoke(token: string) {
+    this.people.delete(token.replace('token-', ''))
+  }
+
+  allows({ role }: Principal, action: Action) {
+    return can(role, action)
   }
 
   async users() {
@@ -280,7 +277,9 @@ const SESSION_RECORD: SessionRecord = {
   run: RUN,
   dataset: 'surfaces',
   version: 'a'.repeat(64),
+  images: 240,
   classes: [...CLASSES],
+  annotator: 'web',
   openedAt: '2026-03-02T10:00:05.000Z',
 }
 

@@ -3,14 +3,11 @@ import path from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
-import type { BatchFormat } from '../ports.ts'
+import { BATCH_PIPELINE, type BatchFormat } from '../ports.ts'
 import { batchView, byId } from '../schemas.ts'
 import { SANDBOX_POLICY } from '../security.ts'
 import type { Api, RouteContext } from '../server.ts'
 import { receiveUpload } from '../uploads.ts'
-
-/** The pipeline behind self-service tasks. */
-const PIPELINE = 'batch-task'
 
 const request = z
   .object({
@@ -50,9 +47,9 @@ export function batchRoutes(server: Api, { ports: { batches, engine }, settings,
       },
     },
     async (call, reply) => {
-      const runId = `${PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
+      const runId = `${BATCH_PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
       const params = await receive(call, runId)
-      return reply.code(201).send(await engine.start(PIPELINE, params, { by: call.principal.name, runId }))
+      return reply.code(201).send(await engine.start(BATCH_PIPELINE, params, { by: call.principal.name, runId }))
     },
   )
 

@@ -1,25 +1,54 @@
 import { z } from 'zod'
-import { answer, byId, screen, sessionState, sessionView } from '../schemas.ts'
+import { isPlatformError } from '#core/errors'
+import type { SessionState } from '#core/labelling'
+import { answer, byId, screen, sessionState, sessionView, type SessionRecord } from '../schemas.ts'
 import type { Api, RouteContext } from '../server.ts'
+
+const NOTHING_DONE: Omit<SessionState, 'session' | 'status' | 'images'> = {
+  labelled: 0,
+  screens: 0,
+  misfits: 0,
+  certified: null,
+  humanSeconds: 0,
+  speedUp: 0,
+  screensLeft: null,
+}
+
+const isOver = (status: string): boolean => status === 'completed' || status === 'failed' || status === 'cancelled'
 
 /** Labelling: what to look at next, and what people said of it. The annotator is whoever is logged in. */
 export function sessionRoutes(server: Api, { ports: { sessions, engine } }: RouteContext): void {
-  const view = async (id: string) => {
-    const record = await sessions.record(id)
-    const host = await sessions.connect(id)
-    return { ...record, state: await host.state() }
+  /** While a session has no host, what can be said of it without one. */
+  const unhosted = async ({ id, run, images }: SessionRecord): Promise<SessionState> => {
+    const over =
+      run !== null &&
+      isOver(
+        await engine.show(run).then(
+          ({ status }) => status,
+          () => 'running',
+        ),
+      )
+    return { ...NOTHING_DONE, session: id, status: over ? 'stopped' : 'open', images }
+  }
+  const view = async (record: SessionRecord) => {
+    const host = await sessions.connect(record.id)
+    const state = await host.state().catch((error: unknown) => {
+      if (isPlatformError(error) && error.code === 'SESSION_HOST_UNAVAILABLE') return unhosted(record)
+      throw error
+    })
+    return { ...record, state }
   }
 
   server.get(
     '/api/sessions',
     { config: { permission: 'view' }, schema: { response: { 200: z.array(sessionView).readonly() } } },
-    async () => Promise.all((await sessions.list()).map(({ id }) => view(id))),
+    async () => Promise.all((await sessions.list()).map(view)),
   )
 
   server.get(
     '/api/sessions/:id',
     { config: { permission: 'view' }, schema: { params: byId, response: { 200: sessionView } } },
-    (request) => view(request.params.id),
+    async (request) => view(await sessions.record(request.params.id)),
   )
 
   server.get(

@@ -39,7 +39,7 @@ export function systemRoutes(server: Api, { ports, settings }: RouteContext): vo
       },
     },
     async (request, reply) => {
-      const { code } = await ports.identity.invite(request.body.name, request.body.role)
+      const { code } = await ports.identity.invite(request.body.name, request.body.role, request.principal.name)
       const link = `${request.protocol}://${request.host}/login?code=${encodeURIComponent(code)}`
       return reply.code(201).send({ ...request.body, code, link })
     },

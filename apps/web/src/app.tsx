@@ -1,4 +1,4 @@
-import { createBrowserRouter, Link, useRouteError, type RouteObject } from 'react-router'
+import { createBrowserRouter, Link, redirect, useRouteError, type RouteObject } from 'react-router'
 import { Shell } from './frame/shell.tsx'
 import { Empty, Failure, Page } from './parts/page.tsx'
 import { Home } from './pages/home.tsx'
@@ -40,6 +40,8 @@ export const router = createBrowserRouter([
           page('datasets/:name', () => import('./pages/dataset.tsx')),
           page('labelling', () => import('./pages/sessions.tsx')),
           page('labelling/:id', () => import('./labelling/labelling-page.tsx')),
+          // The short form that the command line prints.
+          { path: 'label/:id', loader: ({ params }) => redirect(`/labelling/${params.id}`) },
           page('runs', () => import('./pages/runs.tsx')),
           page('runs/:id', () => import('./pages/run.tsx')),
           page('models', () => import('./pages/models.tsx')),

@@ -47,6 +47,11 @@ export const usePeople = (enabled: boolean) => useThing<readonly Person[]>('/api
 export const useDatasets = () => useThing<readonly DatasetSummary[]>('/api/datasets')
 export const useDataset = (name: string) => useThing<DatasetDetail>(`/api/datasets/${segment(name)}`)
 export const useSessions = () => useThing<readonly Session[]>('/api/sessions', LIVE_MS)
+/** Sessions that wait for people now. */
+export function useOpenSessions(): readonly Session[] {
+  return useSessions().data?.filter(({ annotator, state }) => annotator === 'web' && state.status === 'open') ?? []
+}
+
 export const useRuns = () => useThing<readonly RunSummary[]>('/api/runs', LIVE_MS)
 export const useModels = () => useThing<readonly ModelSummary[]>('/api/models')
 export const useModel = (name: string) => useThing<ModelDetail>(`/api/models/${segment(name)}`)

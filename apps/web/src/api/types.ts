@@ -69,6 +69,7 @@ export interface Session {
   readonly dataset: string
   readonly version: string
   readonly classes: readonly string[]
+  readonly annotator: 'web' | 'simulated'
   readonly openedAt: string | null
   readonly state: SessionState
 }

@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation } from 'react-router'
 import { ApiProblem } from '../api/client.ts'
-import { useMe, useRuns, useSessions } from '../api/queries.ts'
+import { useMe, useOpenSessions, useRuns } from '../api/queries.ts'
 import { Icon, type IconName } from '../parts/icon.tsx'
 import { Failure } from '../parts/page.tsx'
 import { Palette, usePaletteKey } from './palette.tsx'
@@ -54,7 +54,7 @@ export function Shell() {
 }
 
 function Rail() {
-  const sessions = useSessions().data?.filter(({ state }) => state.status === 'open').length ?? 0
+  const sessions = useOpenSessions().length
   const waiting = useRuns().data?.filter(({ status }) => status === 'waiting').length ?? 0
   const wanting: Record<string, number> = { '/labelling': sessions, '/runs': waiting }
   return (

@@ -84,6 +84,7 @@ export function Grid({ dataset, view, layout, row, onToggle, onFocus }: GridProp
               type="button"
               className="tile"
               data-at={at}
+              data-screen={screen.id}
               data-misfit={given !== null}
               tabIndex={at === focus ? 0 : -1}
               aria-pressed={single ? undefined : given !== null}

@@ -3,7 +3,7 @@ import { Modal } from '@mantine/core'
 import { useState } from 'react'
 import { Link, useParams, useSearchParams } from 'react-router'
 import { imageUrl, thumbnailUrl } from '../api/client.ts'
-import { useDataset, useImages, useSessions } from '../api/queries.ts'
+import { useDataset, useImages, useOpenSessions } from '../api/queries.ts'
 import type { DatasetDetail, ImageRow } from '../api/types.ts'
 import { count, moment, percent, short, size } from '../parts/format.ts'
 import { Empty, Facts, Failure, Loaded, Page, Section, Skeleton } from '../parts/page.tsx'
@@ -14,7 +14,7 @@ export default function Dataset() {
 }
 
 function DatasetView({ dataset }: { dataset: DatasetDetail }) {
-  const session = useSessions().data?.find((one) => one.dataset === dataset.name && one.state.status === 'open')
+  const session = useOpenSessions().find((one) => one.dataset === dataset.name)
   return (
     <Page
       kind="dataset"

@@ -1,7 +1,7 @@
 /** What needs a person, where the loop stands, and what ran last. */
 import type { ReactNode } from 'react'
 import { Link } from 'react-router'
-import { useDatasets, useEndpoints, useModels, useRuns, useSessions } from '../api/queries.ts'
+import { useDatasets, useEndpoints, useModels, useOpenSessions, useRuns } from '../api/queries.ts'
 import { count, counted, percent } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Empty, Loaded, Page, Section } from '../parts/page.tsx'
@@ -34,7 +34,7 @@ export function Home() {
 
 /** Open labelling sessions, runs that wait, runs that failed: what a person can act on now. */
 function Wanted() {
-  const sessions = useSessions().data?.filter(({ state }) => state.status === 'open') ?? []
+  const sessions = useOpenSessions()
   const runs = useRuns().data ?? []
   const labelling = new Set(sessions.map(({ run }) => run))
   const waiting = runs.filter(({ id, status }) => status === 'waiting' && !labelling.has(id))

@@ -2,7 +2,7 @@
 import { Button, Textarea } from '@mantine/core'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { Link, useParams } from 'react-router'
-import { isOver, useAction, useMay, useRun, useSessions } from '../api/queries.ts'
+import { isOver, useAction, useMay, useOpenSessions, useRun } from '../api/queries.ts'
 import type { RunReport, StepReport } from '../api/types.ts'
 import { count, elapsed, moment } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
@@ -121,7 +121,7 @@ function Cause({ report }: { report: RunReport }) {
 }
 
 function Waiting({ report }: { report: RunReport }) {
-  const sessions = useSessions().data?.filter(({ run, state }) => run === report.id && state.status === 'open') ?? []
+  const sessions = useOpenSessions().filter(({ run }) => run === report.id)
   const approvals = report.steps.filter(({ step, status }) => step === 'approve' && status === 'waiting')
   return (
     <>

@@ -1,0 +1,78 @@
+/**
+ * The API process: HTTP for the command line and the pages. Says `{"ready":true,"url":…}` on standard output when it
+ * listens; ends with its parent; lets running calls finish on SIGTERM.
+ */
+
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { PlatformError, toPlatformError } from '#core/errors'
+import { installationRoot } from '#core/execution'
+import { createLogger } from '#core/log'
+import { endWithParent } from '#core/serving'
+import { openStore } from '#core/storage'
+import { composePorts } from './compose.ts'
+import { readConfig, type ApiConfig } from './config.ts'
+import { createEngine } from './engine.ts'
+import { buildServer, type Api } from './server.ts'
+
+const log = createLogger('api')
+
+try {
+  await run(readConfig(process.env))
+} catch (error) {
+  const { message, exitCode } = toPlatformError(error)
+  log.fatal({ err: error }, `the API cannot start: ${message}`)
+  process.exit(exitCode)
+}
+
+async function run(config: ApiConfig): Promise<void> {
+  const { temporal, uploadsDir, gatewayUrl, projectDir, bundleDir, heartbeatMs } = config
+  const store = await openStore(config.store.uri, { project: config.store.project })
+  const engine = await createEngine({
+    store,
+    project: config.store.project,
+    projectDir,
+    bundleDir,
+    temporal,
+    heartbeatMs,
+  })
+  const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
+  const ports = composePorts({ store, engine, ownerToken: ownerToken?.trim() || null, gatewayUrl, uploadsDir })
+  const server = await buildServer(ports, {
+    log,
+    webDir: existsSync(path.join(config.webDir, 'index.html')) ? config.webDir : null,
+    uploadsDir,
+    hosts: config.hosts,
+    version: version(),
+    temporalUi: temporal.uiUrl,
+  })
+  const url = await listen(server, config)
+  endWithParent(() => process.exit(0))
+  let ending: Promise<void> | null = null
+  const end = async () => {
+    await server.close()
+    await engine.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void (ending ??= end()))
+  process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
+}
+
+/** @throws {PlatformError} `PORT_IN_USE`. */
+async function listen(server: Api, { listen: { host, port } }: ApiConfig): Promise<string> {
+  try {
+    return await server.listen({ host, port })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+    const message = `port ${port}, asked for the API, is in use; choose another one or leave GYRE_PORT out`
+    throw new PlatformError('PORT_IN_USE', message, { port }, { cause })
+  }
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(path.join(installationRoot(), 'package.json'), 'utf8')) as {
+    version: string
+  }
+  return manifest.version
+}

@@ -1,0 +1,451 @@
+/** The pages in a real browser, on the real server over fakes. Needs `dist/web` (`node infra/build.mjs --only web`). */
+
+import { readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { PlatformError } from '#core/errors'
+import { installationRoot } from '#core/execution'
+import { silentLogger } from '#core/log'
+import { buildServer, type Api } from '../../apps/api/server.ts'
+import { hasBrowser, openBrowser } from '../support/browser.ts'
+import { CLASSES, fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Set to keep pictures of every page at three widths, light and dark. */
+const screenshots = process.env['GYRE_SCREENSHOTS']
+
+let browser: Awaited<ReturnType<typeof openBrowser>>
+let world: FakeWorld
+let api: Api
+let url: string
+let uploadsDir: string
+let page: Page
+let complaints: string[]
+
+async function serve(next: FakeWorld): Promise<void> {
+  world = next
+  api = await buildServer(world, {
+    log: silentLogger(),
+    webDir: path.join(installationRoot(), 'dist/web'),
+    uploadsDir,
+    hosts: [],
+    version: '0.1.0',
+    temporalUi: null,
+    limits: { pollMs: 20, loginsPerMinute: 1_000 },
+  })
+  url = await api.listen({ port: 0, host: '127.0.0.1' })
+}
+
+/** Opens a page as somebody, in a browser that knew nobody. */
+async function enter(person: string, address: string): Promise<void> {
+  await browser.context.clearCookies()
+  world.identity.codes.add(`code-${person}`)
+  await page.goto(`${url}/login?code=code-${person}`)
+  await page.goto(url + address)
+}
+
+describe.skipIf(!hasBrowser)('pages', () => {
+  beforeAll(async () => {
+    browser = await openBrowser()
+  })
+  afterAll(() => browser.close())
+
+  beforeEach(async () => {
+    uploadsDir = await mkdtemp(path.join(tmpdir(), 'gyre-web-'))
+    await serve(await fakeWorld())
+    page = await browser.context.newPage()
+    page.setDefaultTimeout(15_000)
+    complaints = []
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) complaints.push(message.text())
+    })
+  })
+  afterEach(async () => {
+    await page.close()
+    await api.close()
+    await rm(uploadsDir, { recursive: true, force: true })
+  })
+
+  describe('labelling by keyboard', () => {
+    const screenNumber = () => page.locator('.tile').first().getAttribute('data-screen')
+    const shown = async (id: string) => page.locator(`.tile[data-screen="${id}"]`).first().waitFor()
+    const answers = () => world.session.answers.map(({ activeMs: _, ...answer }) => answer)
+
+    test('a whole session: one key a screen, misfits by row and column, until the run goes on', async () => {
+      await enter('ann', `/labelling/${SESSION}`)
+      for (const [index, name] of CLASSES.entries()) {
+        const id = String(index + 1).padStart(6, '0')
+        await shown(id)
+        // 24 images: the last two do not belong. One is marked by its address, the other by the focus next to it.
+        const columns = await page.locator('.gutter').filter({ hasText: /^\d$/ }).count()
+        const row = 'acdefh'[Math.floor(22 / columns)]!
+        await page.keyboard.press(row)
+        await page.keyboard.press(String(((22 % columns) + 1) % 10))
+        await page.keyboard.press('g')
+        await page.keyboard.press('ArrowRight')
+        await page.keyboard.press(`Shift+Digit${((index + 1) % CLASSES.length) + 1}`)
+        await page.keyboard.press(`Digit${CLASSES.indexOf(name) + 1}`)
+      }
+      await shown('000007')
+      await page.keyboard.press('x')
+      await page.keyboard.press('ArrowRight')
+      await page.keyboard.press('b')
+      await page.keyboard.press('ArrowRight')
+      await page.keyboard.press('u')
+      await page.keyboard.press('Enter')
+      await shown('000008')
+      await page.keyboard.press('Digit5')
+      await page.getByText('Labelling is done').waitFor()
+      expect(await page.getByRole('link', { name: 'Watch the run' }).getAttribute('href')).toBe(`/runs/${RUN}`)
+
+      const screens = world.session.screens
+      expect(answers().slice(0, 6)).toEqual(
+        CLASSES.map((name, index) => ({
+          screen: screens[index]!.id,
+          class: name,
+          annotator: 'ann',
+          misfits: screens[index]!.images.slice(22).map((image) => ({
+            image,
+            class: CLASSES[(index + 1) % CLASSES.length],
+          })),
+        })),
+      )
+      const [first, second, third] = screens[6]!.images
+      expect(answers()[6]).toMatchObject({
+        class: 'dent',
+        misfits: [
+          { image: first, class: null },
+          { image: second, class: null, why: 'broken' },
+          { image: third, class: null, why: 'unsure' },
+        ],
+      })
+      expect(answers()[7]).toMatchObject({ class: 'crack', misfits: [] })
+      for (const { activeMs } of world.session.answers) expect(activeMs).toBeGreaterThan(0)
+    })
+
+    test('undo takes back marks, then answers across screens, each as it was left', async () => {
+      await enter('ann', `/labelling/${SESSION}`)
+      await shown('000001')
+      await page.keyboard.press('x')
+      await page.keyboard.press('Digit1')
+      await shown('000002')
+      await page.keyboard.press('Digit2')
+      await shown('000003')
+      await page.keyboard.press('x')
+      await page.keyboard.press('Control+z')
+      expect(await page.locator('[data-misfit="true"]').count()).toBe(0)
+      expect(await screenNumber()).toBe('000003')
+      await page.keyboard.press('Backspace')
+      await shown('000002')
+      await page.keyboard.press('Backspace')
+      await shown('000001')
+      expect(await page.locator('[data-misfit="true"]').count()).toBe(1)
+      expect(world.session.answers).toEqual([])
+      await page.keyboard.press('Digit3')
+      await shown('000002')
+      await expect.poll(() => world.session.answers.length).toBe(1)
+      expect(world.session.answers[0]).toMatchObject({ screen: '000001', class: 'pit' })
+    })
+
+    test('an answer waits in the browser while the host is away, and is stored when it is back', async () => {
+      world.session.trouble = new PlatformError('SESSION_HOST_UNAVAILABLE', 'the session moves; wait a moment')
+      await enter('ann', `/labelling/${SESSION}`)
+      await shown('000001')
+      await page.keyboard.press('Digit1')
+      await shown('000002')
+      await page.getByRole('alert').getByText('the session moves').waitFor()
+      expect(await page.getByText('storing 1').isVisible()).toBe(true)
+      world.session.trouble = null
+      await page.getByText('all stored').waitFor()
+      expect(world.session.answers.map(({ screen }) => screen)).toEqual(['000001'])
+    })
+
+    test('without a proposed class Enter answers nothing, and says what to do', async () => {
+      await enter('ann', `/labelling/${SESSION}`)
+      await shown('000001')
+      await page.keyboard.press('Enter')
+      await page.getByText('Choose a class by its key.').first().waitFor()
+      expect(await screenNumber()).toBe('000001')
+    })
+
+    test('the mouse marks misfits and labels as well', async () => {
+      await enter('ann', `/labelling/${SESSION}`)
+      await shown('000001')
+      await page.locator('.tile').nth(5).click()
+      expect(await page.locator('.tile').nth(5).getAttribute('aria-pressed')).toBe('true')
+      await page.getByRole('button', { name: 'Name this misfit' }).click()
+      await page.getByRole('combobox').fill('sta')
+      await page.keyboard.press('Enter')
+      await page.getByRole('button', { name: 'scratch' }).click()
+      await expect.poll(() => world.session.answers.length).toBe(1)
+      expect(world.session.answers[0]!.misfits).toEqual([
+        { image: world.session.screens[0]!.images[5], class: 'stain' },
+      ])
+    })
+
+    test('a person who may only look is told so', async () => {
+      await enter('vic', `/labelling/${SESSION}`)
+      await page.getByText('The role viewer does not label.').waitFor()
+    })
+  })
+
+  describe('runs', () => {
+    const failing = () =>
+      world.engine.put({
+        id: RUN,
+        status: 'failed',
+        endedAt: '2026-03-02T10:01:00.000Z',
+        steps: [
+          fakeStep('import', []),
+          fakeStep('embed', ['import'], {
+            status: 'failed',
+            reason: 'the disk that holds the store is full; free some space and resume',
+            code: 'STORE_DISK_FULL',
+          }),
+          fakeStep('cluster', ['embed'], { status: 'skipped', origin: null, startedAt: null, endedAt: null }),
+        ],
+      })
+
+    test('a run changes before the eyes of its watcher', async () => {
+      const importing = (done: number) =>
+        world.engine.put({
+          id: RUN,
+          steps: [
+            fakeStep('import', [], {
+              status: 'running',
+              endedAt: null,
+              progress: { done, total: 2_400, unit: 'images' },
+            }),
+          ],
+        })
+      importing(600)
+      await enter('ada', `/runs/${RUN}`)
+      await page.getByText('600 of 2,400 images').waitFor()
+      importing(1_200)
+      await page.getByText('1,200 of 2,400 images').waitFor()
+      world.engine.put({
+        id: RUN,
+        status: 'completed',
+        endedAt: '2026-03-02T10:09:00.000Z',
+        steps: [fakeStep('import', [])],
+      })
+      await page.locator('.page-title').getByText('completed').waitFor()
+    })
+
+    test('a failed run shows one cause with its code, and resumes', async () => {
+      failing()
+      await enter('ada', `/runs/${RUN}`)
+      const cause = page.getByRole('alert')
+      await cause.getByText('Step "embed" failed').waitFor()
+      expect(await cause.innerText()).toContain('the disk that holds the store is full')
+      expect(await cause.innerText()).toContain('STORE_DISK_FULL')
+      expect(await cause.count()).toBe(1)
+      await page.getByRole('button', { name: 'Resume run' }).click()
+      await page.locator('.page-title').getByText('running').waitFor()
+      await page.getByRole('button', { name: 'Cancel run' }).click()
+      await page.locator('.page-title').getByText('cancelled').waitFor()
+      expect(world.engine.asked).toEqual([`resume ${RUN} by ada`, `cancel ${RUN} by ada`])
+    })
+
+    test('an approval is given with its reason', async () => {
+      const waiting = { status: 'waiting', reason: 'Ship it?', endedAt: null } as const
+      world.engine.put({ id: RUN, status: 'waiting', steps: [fakeStep('go', [], { step: 'approve', ...waiting })] })
+      await enter('ada', `/runs/${RUN}`)
+      await page.getByRole('textbox', { name: 'Why' }).fill('better on stains')
+      await page.getByRole('button', { name: 'Approve' }).click()
+      await expect.poll(() => world.engine.asked).toEqual([`approve ${RUN}/go by ada: better on stains`])
+    })
+
+    test('j, k and Enter go through a list', async () => {
+      world.engine.put({ id: RUN })
+      world.engine.put({ id: 'image-classifier-2' })
+      await enter('ada', '/runs')
+      await page.getByRole('link', { name: 'image-classifier-2' }).waitFor()
+      for (const key of ['j', 'j', 'k', 'j', 'Enter']) await page.keyboard.press(key)
+      await page.waitForURL('**/runs/image-classifier-2')
+    })
+  })
+
+  describe('tasks', () => {
+    test('a person picks a model, drops images and sees results', async () => {
+      await enter('ada', '/tasks')
+      const file = (name: string) => ({ name, mimeType: 'image/png', buffer: Buffer.from(world.images[0]!.bytes) })
+      await page.locator('input[type=file]').setInputFiles([file('one.png'), file('two.png')])
+      await page.getByRole('button', { name: 'Run surface-defects on 2 images' }).click()
+      await expect.poll(() => world.engine.asked).toEqual(['start batch-task by ada'])
+      const run = [...world.engine.runs.values()].find(({ pipeline }) => pipeline === 'batch-task')!
+      world.batchViews.push({
+        id: run.id,
+        model: 'surface-defects v1',
+        source: '2 images',
+        status: 'completed',
+        startedAt: run.startedAt,
+        endedAt: '2026-03-02T10:00:09.000Z',
+        images: 2,
+        done: 1,
+        failed: [{ path: 'two.png', reason: 'the file is truncated' }],
+        reason: null,
+        ready: true,
+      })
+      await page.goto(`${url}/tasks/${run.id}`)
+      await page.getByRole('cell', { name: 'one.png' }).waitFor()
+      await page.getByText('the file is truncated').waitFor()
+      expect(await page.getByRole('link', { name: 'Download CSV' }).getAttribute('href')).toBe(
+        `/api/batches/${run.id}/results.csv`,
+      )
+    })
+
+    test('an image dropped on an endpoint is answered', async () => {
+      await enter('ada', '/endpoints')
+      const buffer = Buffer.from(world.images[0]!.bytes)
+      await page.locator('input[type=file]').setInputFiles([{ name: 'one.png', mimeType: 'image/png', buffer }])
+      await page.getByText('93.0 %').waitFor()
+    })
+  })
+
+  test('a spent link explains itself', async () => {
+    await browser.context.clearCookies()
+    await page.goto(`${url}/login?code=nonsense`)
+    await page.getByText('This link was used before').waitFor()
+  })
+
+  test('Ctrl-K leads anywhere', async () => {
+    await enter('ada', '/')
+    await page.getByRole('heading', { name: 'Home' }).waitFor()
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox').fill('surface model')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'surface-defects' }).waitFor()
+  })
+
+  describe.each([
+    ['full', false],
+    ['empty', true],
+  ])('a world that is %s', (which, empty) => {
+    const addresses = [
+      '/',
+      '/datasets',
+      '/runs',
+      '/models',
+      '/endpoints',
+      '/tasks',
+      '/settings',
+      '/labelling',
+      ...(empty
+        ? []
+        : ['/datasets/surfaces', `/labelling/${SESSION}`, `/runs/${RUN}`, '/models/surface-defects', '/tasks/batch-1']),
+    ]
+    beforeEach(async () => {
+      await api.close()
+      await serve(await fakeWorld({ empty }))
+      if (!empty) fillWorld()
+    })
+
+    test.each(addresses)(
+      '%s has no serious accessibility violation, fits every width and obeys its own policy',
+      async (address) => {
+        await enter('ada', address)
+        await page.locator('main h1').waitFor()
+        await page.waitForLoadState('networkidle')
+        for (const scheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme: scheme })
+          for (const width of [1440, 1024, 400]) {
+            await page.setViewportSize({ width, height: width === 400 ? 820 : 900 })
+            await settle()
+            const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth')
+            expect(overflow, `${address} overflows at ${width}`).toBeLessThanOrEqual(0)
+            if (screenshots) await picture(`${which}-${address.replaceAll('/', '_')}-${width}-${scheme}.png`)
+          }
+          await page.setViewportSize({ width: 1440, height: 900 })
+          expect(await violations(), scheme).toEqual([])
+        }
+        await page.emulateMedia({ colorScheme: 'light' })
+        expect(complaints).toEqual([])
+      },
+    )
+  })
+})
+
+/** Two frames: layout and observers are done. */
+async function settle(): Promise<void> {
+  await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))')
+}
+
+async function violations(): Promise<string[]> {
+  await page.evaluate(axe)
+  return page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as {
+        axe: {
+          run(): Promise<{
+            violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
+          }>
+        }
+      }
+    ).axe.run()
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`))
+  })
+}
+
+async function picture(name: string): Promise<void> {
+  await mkdir(screenshots!, { recursive: true })
+  await page.screenshot({ path: path.join(screenshots!, name), fullPage: true })
+}
+
+/** Runs in every state, a long name, a task that is under way. */
+function fillWorld(): void {
+  const ids = ['import', 'embed', 'cluster', 'annotate', 'train', 'evaluate', 'register', 'deploy', 'prove']
+  const needs: Record<string, string[]> = {
+    embed: ['import'],
+    cluster: ['embed'],
+    annotate: ['cluster', 'embed'],
+    train: ['annotate', 'embed'],
+    evaluate: ['train', 'annotate'],
+    register: ['evaluate'],
+    deploy: ['register'],
+    prove: ['deploy', 'evaluate'],
+  }
+  const future = { status: 'queued', origin: null, attempts: 0, startedAt: null, endedAt: null } as const
+  const steps = ids.map((id, index) =>
+    fakeStep(
+      id,
+      needs[id] ?? [],
+      index < 2
+        ? {
+            reason: index ? null : 'the same 2,400 images as before',
+            origin: index ? 'ran' : 'hit',
+            outputs: { images: 2_400 },
+          }
+        : index === 2
+          ? { status: 'running', endedAt: null, progress: { done: 41, total: 60, unit: 'clusters', note: 'pass 3' } }
+          : index === 3
+            ? { ...future, status: 'waiting', reason: 'waits for people: 240 images to label' }
+            : future,
+    ),
+  )
+  world.engine.put({ id: RUN, steps, params: { dataset: 'surfaces' }, temporalUrl: 'http://127.0.0.1:8233/' })
+  const over = { endedAt: '2026-03-02T10:04:21.000Z' }
+  world.engine.put({ id: 'image-classifier-20260301-failed', status: 'failed', ...over })
+  world.engine.put({ id: 'surface-defects-with-a-name-of-forty-chars', status: 'completed', ...over })
+  world.engine.put({ id: 'batch-1', pipeline: 'batch-task', status: 'waiting' })
+  world.batchViews.push({
+    id: 'batch-1',
+    model: 'surface-defects v1',
+    source: 'dataset surfaces',
+    status: 'running',
+    startedAt: '2026-03-02T10:00:00.000Z',
+    endedAt: null,
+    images: 2_400,
+    done: 900,
+    failed: [{ path: 'line-3/a file with spaces.png', reason: 'truncated: the PNG data ends before the image does' }],
+    reason: null,
+    ready: true,
+  })
+}
