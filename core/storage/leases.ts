@@ -70,6 +70,8 @@ export async function readLease<T>(
 
 class HeldLease implements Lease {
   #lost = false
+  /** The expiry that the last renewal put off. */
+  #formerExpiryMs: number | null = null
 
   constructor(
     readonly store: ObjectStore,
@@ -87,15 +89,21 @@ class HeldLease implements Lease {
     // A taker that looked after the old expiry may not have seen a renewal that arrived later than that.
     if (this.now() >= this.expiresAtMs || (await this.store.head(epochKey(this.name, this.epoch + 1))))
       return this.#lose()
-    const former = this.expiresAtMs
-    this.expiresAtMs = next
-    if (former !== next) await this.store.delete(renewalKey(this.name, this.epoch, former))
+    await this.#prolong(next)
     return true
   }
 
   async release(): Promise<void> {
     this.#lost = true
     await this.store.create(`${folderOf(this.name, this.epoch)}/${RELEASED}`, new Uint8Array())
+  }
+
+  /** Leaves the two newest renewals: a listing that runs meanwhile misses at most the newest. */
+  async #prolong(expiresAtMs: number): Promise<void> {
+    if (expiresAtMs === this.expiresAtMs) return
+    if (this.#formerExpiryMs !== null) await this.store.delete(renewalKey(this.name, this.epoch, this.#formerExpiryMs))
+    this.#formerExpiryMs = this.expiresAtMs
+    this.expiresAtMs = expiresAtMs
   }
 
   #lose(): false {
@@ -119,9 +127,10 @@ async function latestEpoch(store: ObjectStore, name: string): Promise<LatestEpoc
   let renewedUntilMs = 0
   let released = false
   for await (const { key } of store.list(root)) {
-    const [record, detail] = key.slice(root.length).split('/')
+    const [, number, detail] = /^(\d{10})(?:\.json|\/(\d{15}|released))$/.exec(key.slice(root.length)) ?? []
+    if (number === undefined) continue // Of a lease whose name continues this one.
     if (detail === undefined) {
-      epoch = Number.parseInt(record ?? '', 10)
+      epoch = Number(number)
       renewedUntilMs = 0
       released = false
     } else if (detail === RELEASED) released = true

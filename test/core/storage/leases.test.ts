@@ -48,7 +48,7 @@ describe('a lease', () => {
     expect(await second.renew()).toBe(true)
   })
 
-  it('lives on as long as it is renewed, leaving one renewal behind', async () => {
+  it('lives on as long as it is renewed, leaving two renewals behind', async () => {
     const { now, advance } = clock()
     const store = createMemoryStore()
     const lease = await taken(store, now)
@@ -59,8 +59,12 @@ describe('a lease', () => {
     }
     const keys: string[] = []
     for await (const { key } of store.list('leases/')) keys.push(key)
-    // Taken at 1,000,000 ms, renewed for the last time 45,000 ms later for 10,000 ms.
-    expect(keys).toEqual(['leases/sessions/s1/0000000001.json', 'leases/sessions/s1/0000000001/000000001055000'])
+    // Taken at 1,000,000 ms, renewed each 9,000 ms for 10,000 ms.
+    expect(keys).toEqual([
+      'leases/sessions/s1/0000000001.json',
+      'leases/sessions/s1/0000000001/000000001046000',
+      'leases/sessions/s1/0000000001/000000001055000',
+    ])
   })
 
   it('L2: once lost stays lost, although nobody took it', async () => {
@@ -95,8 +99,12 @@ describe('a lease', () => {
 
   it('does not disturb leases of other names', async () => {
     const store = createMemoryStore()
-    await acquireLease(store, 's', { holder: 'ada', ttlMs: 10_000 })
-    expect(await acquireLease(store, 's-2', { holder: 'bob', ttlMs: 10_000 })).toMatchObject({ epoch: 1 })
+    const names = ['s', 's-2', 's/1', 's/0000000001']
+    const leases = names.map(async (name) =>
+      (await acquireLease(store, name, { holder: name, ttlMs: 10_000 }))?.renew(),
+    )
+    expect(await Promise.all(leases)).toEqual([true, true, true, true])
+    for (const name of names) expect(await readLease(store, name)).toMatchObject({ epoch: 1, holder: name })
   })
 })
 
