@@ -2,6 +2,7 @@
 
 import { putBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { OnnxGraph } from '#core/inference'
+import { numberModel } from '#core/registry'
 import type { EvaluationReport, TrainedModel } from '#core/steps'
 
 export const CLASSES = ['red', 'green', 'blue'] as const
@@ -76,5 +77,18 @@ export async function reportOf(
     interval: [0.6, 0.98],
     perClass: [],
     beatsChampion: options.beatsChampion ?? true,
+  }
+}
+
+/** Gives the model a number in the registry as `m`, with `champion` unset. */
+export async function registerTiny(store: ObjectStore, options: TinyModelOptions = {}) {
+  const trained = await trainTinyModel(store, options)
+  const report = await reportOf(store, trained)
+  const lineage = { run: 'test', node: 'register', inputs: {}, dataset: null, report: report.report.sha256 }
+  const entry = { digest: trained.digest, registeredAt: '2026-01-01T00:00:00.000Z', model: trained, report, lineage }
+  const record = await numberModel(store, 'm', entry)
+  return {
+    record,
+    model: { kind: 'model-version' as const, name: 'm', version: record.version, digest: record.digest },
   }
 }

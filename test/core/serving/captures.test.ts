@@ -92,8 +92,8 @@ describe('collecting what was captured', () => {
 
   it('adds an image that the dataset has only once', async () => {
     const store = createMemoryStore()
-    for (const _round of [1, 2]) {
-      await writer(store, { budgetBytes: 10_000 }).offer(await picture(10), prediction)
+    for (const red of [10, 10]) {
+      await writer(store, { budgetBytes: 10_000 }).offer(await picture(red), prediction)
       await withContext(store, (ctx) => collectCaptured({ dataset: 'd', endpoint: 'e' }, ctx))
     }
     await writer(store, { budgetBytes: 10_000 }).offer(await picture(200), prediction)

@@ -1,0 +1,77 @@
+/** A gateway on a store of its own, as a process; its replicas are processes too. Needs a build. */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { entryPoint } from '#core/execution'
+import { openStore, type ObjectStore } from '#core/storage'
+
+export interface Gateway {
+  readonly url: string
+  readonly pid: number
+  /** Everything that it and its replicas wrote to standard error. */
+  log(): string
+  /** Resolves with the exit code, or the signal. */
+  readonly ended: Promise<number | NodeJS.Signals | null>
+  signal(name: NodeJS.Signals): void
+  /** Closes our end of its standard input, as the death of its parent would. */
+  hangUp(): void
+  /** SIGTERM, then waits for the end. */
+  stop(): Promise<void>
+}
+
+export interface TemporaryStore {
+  readonly directory: string
+  readonly store: ObjectStore
+  remove(): Promise<void>
+}
+
+export async function temporaryStore(): Promise<TemporaryStore> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'gyre-gateway-'))
+  return {
+    directory,
+    store: await openStore(directory),
+    remove: () => rm(directory, { recursive: true, force: true }),
+  }
+}
+
+/** Resolves when it listens; rejects with its last words when it ends before. */
+export async function startGateway(directory: string, env: Readonly<Record<string, string>> = {}): Promise<Gateway> {
+  const child = spawn(process.execPath, [entryPoint('gateway')], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, GYRE_STORE: directory, ...env },
+  })
+  let log = ''
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()))
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) =>
+    child.once('close', (code, signal) => resolve(code ?? signal)),
+  )
+  const url = await Promise.race([
+    firstUrl(child),
+    ended.then((code) => Promise.reject(new Error(`the gateway ended with ${code}: ${log}`))),
+  ])
+  return {
+    url,
+    pid: child.pid ?? 0,
+    log: () => log,
+    ended,
+    signal: (name) => child.kill(name),
+    hangUp: () => child.stdin.destroy(),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function firstUrl(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    if (!child.stdout) return
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const { ready, url } = JSON.parse(line) as { ready?: boolean; url?: string }
+      if (ready && url) resolve(url)
+    })
+  })
+}
