@@ -1,10 +1,12 @@
 /** What the workflow keeps in the store: results that exist already, answers of people, how a run ended. */
 
+import { existsSync } from 'node:fs'
+import { imageSetOf } from '#core/datasets'
 import { issueText } from '#core/errors'
 import type { Json, PlanNode } from '#core/plan'
 import { cacheKey, lookUp, readNode, recordNode, recordOutcome, type NodeOutcome, type RunStatus } from '#core/runs'
-import type { StepDefinition } from '#core/steps'
-import type { ObjectStore } from '#core/storage'
+import type { DatasetVersion, StepDefinition } from '#core/steps'
+import { digestFile, type ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
 import type { StepCall } from '../workflows/types.ts'
 
@@ -75,7 +77,7 @@ async function resolveNode(
   if (!checked.success) return { kind: 'invalid', code: 'INVALID_INPUT', message: `input ${issueText(checked.error)}` }
   const input = checked.data as Json
   if (!node.policy.cache) return { kind: 'run', input, key: null, reason: 'runs every time' }
-  const key = cacheKey(node.step, node.codeVersion, input)
+  const key = cacheKey(node.step, node.codeVersion, await keyedInput(store, steps.get(node.step), input))
   const entry = await lookUp(store, key)
   if (typeof entry === 'string') {
     const reason = entry === 'none' ? 'no equal result yet' : 'an equal result exists, but its artifact is gone'
@@ -93,4 +95,18 @@ async function resolveNode(
     reason,
   })
   return { kind: 'found', origin: 'hit', output: kept.output, reason }
+}
+
+/** The input as the result depends on it: files by their bytes, a dataset version by its images where labels do not matter. */
+async function keyedInput(store: ObjectStore, step: StepDefinition | undefined, input: Json): Promise<Json> {
+  const keyed = { ...(input as Record<string, Json>) }
+  for (const name of step?.files ?? []) {
+    const file = keyed[name]
+    if (typeof file === 'string' && existsSync(file)) keyed[name] = await digestFile(file)
+  }
+  if (step?.ignoresLabels) {
+    const version = keyed.version as DatasetVersion
+    keyed.version = { dataset: version.dataset, imageSet: await imageSetOf(store, version) }
+  }
+  return keyed
 }

@@ -16,3 +16,4 @@ export {
 export type { ImportReport } from './report.ts'
 export type { Balance } from './splits.ts'
 export type { ImageFacts, ImageLabel, Split } from './types.ts'
+export { imageSetOf } from './version.ts'

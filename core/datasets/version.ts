@@ -115,6 +115,14 @@ export async function readManifest(store: ObjectStore, dataset: string, version:
   return JSON.parse(Buffer.from(bytes).toString()) as Manifest
 }
 
+/** Digest of the images of a version, whatever their labels. */
+export async function imageSetOf(
+  store: ObjectStore,
+  { dataset, version }: Pick<DatasetVersion, 'dataset' | 'version'>,
+): Promise<string> {
+  return (await readManifest(store, dataset, version)).imageSet
+}
+
 /** @param directory - a local folder for copies of shards, where the store is not a folder itself. */
 export async function readFacts(store: ObjectStore, manifest: Manifest, directory: string): Promise<StoredFacts[]> {
   return readShards<StoredFacts>(store, manifest.facts, directory)

@@ -41,6 +41,8 @@ export const embedImages = defineBuiltIn({
     seed: z.int().default(7),
   }),
   output: a.embeddings,
+  ignoresLabels: true,
+  files: ['model'],
   policy: { queue: 'cpu', timeout: '12h' },
 })
 
@@ -73,6 +75,7 @@ export const annotate = defineBuiltIn({
     stats: a.labellingStats,
   }),
   policy: { queue: 'cpu', timeout: '365d' },
+  files: ['oracle'],
 })
 
 /** Trains a classifier on the labelled training split. `head` fits a linear head on the frozen embedder, in seconds on a CPU. */

@@ -19,6 +19,10 @@ export interface StepDefinition<I extends z.ZodType = z.ZodType, O extends z.Zod
   readonly input: I
   readonly output: O
   readonly policy: StepPolicy
+  /** The result depends on the images and splits of `version`, not on its labels: new labels do not make it stale. */
+  readonly ignoresLabels?: boolean
+  /** Inputs that name local files: the bytes of the file count, not its name. */
+  readonly files?: readonly string[]
 }
 
 export type StepInput<S extends StepDefinition> = z.output<S['input']>
