@@ -1,5 +1,6 @@
 /** Results to look at: pictures by class, the least sure ones first, and what failed with its reason. */
 
+import path from 'node:path'
 import { count, html, htmlDocument, percent, shareBar, table, type Html } from '#core/html'
 import type { BatchFailure, BatchRow, BatchTask } from './records.ts'
 
@@ -63,7 +64,7 @@ export interface GalleryContent {
 
 export function galleryPage({ task, images, groups, failures, thumbnails }: GalleryContent): string {
   const { model, source } = task
-  const where = source.kind === 'folder' ? source.path : `dataset ${source.version.dataset}`
+  const where = source.kind === 'folder' ? path.basename(source.path) : `dataset ${source.version.dataset}`
   return htmlDocument({
     title: `${model.name} v${model.version} over ${where}`,
     subtitle: html`${count(images)} ${images === 1 ? 'image' : 'images'}, ${count(failures.length)} failed. Task

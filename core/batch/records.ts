@@ -3,13 +3,13 @@
  * where the last one stood:
  *
  *   batches/<id>/task.json         what runs over what: model and dataset version pinned at the first attempt
- *   batches/<id>/listing.json      the images, in order, frozen before the first of them is read
+ *   batches/<id>/listing.json      how many images, and the blob that lists them: frozen before the first is read
  *   batches/<id>/shards/<n>.json   the rows of images [n · shardSize, (n + 1) · shardSize)
  *   batches/<id>/outcome.json      counts and results, last
  */
 
 import { isPlatformError, PlatformError } from '#core/errors'
-import type { BatchResults, DatasetVersion } from '#core/steps'
+import type { BatchResults, BlobRef, DatasetVersion } from '#core/steps'
 import { canonicalJson, namesUnder, readBlob, type ObjectStore } from '#core/storage'
 
 export interface BatchTask {
@@ -32,6 +32,12 @@ export interface BatchItem {
   readonly image: string | null
 }
 
+export interface BatchListing {
+  readonly images: number
+  /** Blob: JSON list of `BatchItem`. Apart, so that whoever asks how far a task is need not read it. */
+  readonly items: BlobRef
+}
+
 /** What came of one image: a class with its score, or the reason why not. */
 export interface BatchRow {
   readonly path: string
@@ -52,7 +58,7 @@ export interface BatchOutcome {
   readonly endedAt: string
   readonly images: number
   /** Blob: JSON list of `BatchFailure`. */
-  readonly failures: { readonly sha256: string; readonly sizeBytes: number; readonly count: number }
+  readonly failures: BlobRef & { readonly count: number }
   readonly results: BatchResults['results']
 }
 
@@ -176,9 +182,9 @@ async function progressOf(
   store: ObjectStore,
   { id, shardSize }: BatchTask,
 ): Promise<{ images: number | null; done: number }> {
-  const listing = await readOrNull<readonly BatchItem[]>(store, listingKey(id))
+  const listing = await readOrNull<BatchListing>(store, listingKey(id))
   if (!listing) return { images: null, done: 0 }
   const finished = (await finishedShards(store, id)).size
   // Only the last shard is shorter; which one is missing is not worth a look.
-  return { images: listing.length, done: Math.min(listing.length, finished * shardSize) }
+  return { images: listing.images, done: Math.min(listing.images, finished * shardSize) }
 }

@@ -9,6 +9,7 @@ import { openClassifier } from '#core/evaluation'
 import type { StepContext } from '#core/execution'
 import { resolveModel, type ModelRecord } from '#core/registry'
 import type { StepInput, StepOutput, runBatchTask as definition } from '#core/steps'
+import { putBlob, readBlob, type ObjectStore } from '#core/storage'
 import { classifyShard } from './classify-shard.ts'
 import {
   createOnce,
@@ -19,6 +20,7 @@ import {
   taskKey,
   writeShard,
   type BatchItem,
+  type BatchListing,
   type BatchOutcome,
   type BatchTask,
 } from './records.ts'
@@ -71,15 +73,25 @@ async function describeTask(
 
 async function carryOut(task: BatchTask, ctx: Context): Promise<BatchOutcome> {
   const { store, scratchDir, signal } = ctx
-  const items =
-    (await readOrNull<readonly BatchItem[]>(store, listingKey(task.id))) ??
-    (await createOnce(store, listingKey(task.id), await listItems(store, task)))
+  const items = await frozenItems(task, store)
   const { model } = await resolveModel(store, `${task.model.name}@${task.model.version}`)
   const read = await openReader(store, task)
   await classifyMissing(task, items, { ...ctx, model, read })
   const shards = Math.ceil(items.length / task.shardSize)
   const facts = await writeResults({ store, task, shards, classes: model.classes.length, scratchDir, read, signal })
   return { ...facts, endedAt: new Date().toISOString() }
+}
+
+async function frozenItems(task: BatchTask, store: ObjectStore): Promise<readonly BatchItem[]> {
+  const listing =
+    (await readOrNull<BatchListing>(store, listingKey(task.id))) ??
+    (await createOnce(store, listingKey(task.id), await writeListing(task, store)))
+  return JSON.parse(Buffer.from(await readBlob(store, listing.items)).toString()) as BatchItem[]
+}
+
+async function writeListing(task: BatchTask, store: ObjectStore): Promise<BatchListing> {
+  const items = await listItems(store, task)
+  return { images: items.length, items: await putBlob(store, Buffer.from(JSON.stringify(items))) }
 }
 
 async function classifyMissing(
