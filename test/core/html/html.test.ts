@@ -10,13 +10,8 @@ describe('html', () => {
   })
 
   it('nests markup, joins lists, and prints nothing for what is absent', () => {
-    const items = ['a', 'b<'].map((item) => html`<li>${item}</li>`)
-    expect(
-      html`<ul>
-          ${items}
-        </ul>
-        ${null}${undefined}${false}${0}`.text,
-    ).toBe('<ul><li>a</li><li>b&#60;</li></ul>0')
+    const items = ['a', 'b<'].map((item) => html`<i>${item}</i>`)
+    expect(html`${items}${null}${undefined}${false}${0}`.text).toBe('<i>a</i><i>b&#60;</i>0')
   })
 })
 
