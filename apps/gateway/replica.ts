@@ -136,7 +136,7 @@ export class Replica {
       headersTimeout: START_LIMIT_MS,
       bodyTimeout: START_LIMIT_MS,
     })
-    this.log.info({ pid: child.pid, ms: Math.round(performance.now() - this.startedAt) }, 'a replica is ready')
+    this.log.info({ process: child.pid, ms: Math.round(performance.now() - this.startedAt) }, 'a replica is ready')
     this.set('ready')
   }
 

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { entryPoint } from '#core/execution'
 import { openStore, type ObjectStore } from '#core/storage'
 
@@ -74,4 +75,29 @@ function firstUrl(child: ChildProcess): Promise<string> {
       if (ready && url) resolve(url)
     })
   })
+}
+
+/** Process ids of replicas that became ready, newest last, as the gateway's log tells. */
+export function replicaPids(gateway: Gateway, endpoint: string): number[] {
+  return gateway
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('"a replica is ready"'))
+    .map((line) => JSON.parse(line) as { endpoint: string; process: number })
+    .filter((line) => line.endpoint === endpoint)
+    .map((line) => line.process)
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Looks again and again until it holds. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await delay(20)
 }
