@@ -42,7 +42,7 @@ const CHUNK_VALUES = 4_000_000
  * @throws {PlatformError} `CLUSTERING_TOO_FEW_IMAGES` when k > n.
  */
 export async function kMeans(embeddings: Matrix, options: KMeansOptions): Promise<Clustering> {
-  const { k, seed, iterations = 25, signal, onIteration } = options
+  const { k, seed, iterations = 12, signal, onIteration } = options
   const n = embeddings.rows
   if (k > n)
     throw new PlatformError(

@@ -1,6 +1,7 @@
 /** The body of `embed-images`: chooses or fits an embedder, runs every image of a version through it, stores both. */
 
 import { open } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { openVersion, pixelMatrix, readPixelRows, type DatasetReader, type PixelMatrix } from '#core/datasets'
 import type { StepContext } from '#core/execution'
@@ -11,7 +12,8 @@ import { fitEmbedder, fittingSample, imagesTensor } from './fit-embedder.ts'
 import { inputSizeFor } from './input-size.ts'
 import { loadUserEmbedder, type Embedder } from './user-embedder.ts'
 
-const THREADS = 2
+/** The result does not depend on it; each thread takes about 100 MB. */
+const THREADS = Math.min(8, availableParallelism())
 /** Small batches keep the maps of all filters in the cache of one core. */
 const BATCH_IMAGES = 8
 const IMAGES_PER_READ = 256

@@ -26,6 +26,7 @@ export interface FitOptions {
 export type Embed = (model: Uint8Array) => Promise<Matrix>
 
 const PATCHES_PER_SCALE = 40_000
+const PATCHES_PER_IMAGE = 100
 /** Images that patches and the standardisation are taken from, at most. */
 const FITTING_IMAGES = 2_000
 /** The smallest side that is still halved: below, patches would cover the whole image. */
@@ -74,7 +75,8 @@ async function learnScale(
   planes: readonly Planes[],
   { filters, seed, stride, signal }: { filters: number; seed: number; stride: number; signal: AbortSignal | undefined },
 ): Promise<Scale> {
-  const patches = samplePatches(planes, PATCH_SIDE, PATCHES_PER_SCALE, seededRandom(seed))
+  const count = Math.min(PATCHES_PER_SCALE, PATCHES_PER_IMAGE * planes.length)
+  const patches = samplePatches(planes, PATCH_SIDE, count, seededRandom(seed))
   const bank = await learnFilters(patches, { filters, seed, ...(signal ? { signal } : {}) })
   return { bank, stride }
 }

@@ -179,7 +179,7 @@ export interface Pca {
 export async function pca(
   m: Matrix,
   dims: number,
-  { sampleRows = 20_000, iterations = 12, signal }: StopOptions & { sampleRows?: number; iterations?: number } = {},
+  { sampleRows = 20_000, iterations = 8, signal }: StopOptions & { sampleRows?: number; iterations?: number } = {},
 ): Promise<Pca> {
   const kept = Math.min(dims, m.cols)
   const sample = m.rows > sampleRows ? selectRows(m, evenlySpaced(m.rows, sampleRows)) : m

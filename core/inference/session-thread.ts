@@ -38,7 +38,9 @@ async function answer(session: InferenceSession, request: ThreadRequest): Promis
 try {
   const session = await openOnnxSession((workerData as { model: Uint8Array }).model)
   reply({ id: 0, outputs: {} })
-  port.on('message', (request: ThreadRequest) => void answer(session, request))
+  // A run yields before it computes, so the next message could overtake it.
+  let last = Promise.resolve()
+  port.on('message', (request: ThreadRequest) => void (last = last.then(() => answer(session, request))))
 } catch (error) {
   fail(0, error)
 }

@@ -40,6 +40,8 @@ export async function trainWith(trainer: Trainer, input: Input, ctx: StepContext
   const description = modelDescription.parse(JSON.parse(await readFile(path.join(outputDir, 'model.json'), 'utf8')))
   await putBlobFile(ctx.store, goldenFile)
   const onnx = await putBlobFile(ctx.store, path.join(outputDir, 'model.onnx'))
+  const metrics = JSON.parse(await readFile(path.join(outputDir, 'metrics.json'), 'utf8')) as unknown
+  ctx.log.info({ metrics }, 'trained')
   return {
     kind: 'trained-model',
     digest: modelDigest(onnx.sha256, description),
