@@ -1,7 +1,12 @@
 /** The HTTP API as the command line calls it: JSON in and out, problems as platform errors, live runs as events. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { request, type Dispatcher } from 'undici'
 import { CATALOGUE, PlatformError, type ErrorCode } from '#core/errors'
 import type { RunReport } from '#core/runs'
+
+/** How long an API that takes no connections is waited for: it is being restarted. */
+const PATIENCE_MS = 15_000
+const PAUSE_MS = 100
 
 export class ApiClient {
   constructor(
@@ -36,19 +41,23 @@ export class ApiClient {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     }
-    try {
-      return await request(`${this.baseUrl}${path}`, {
-        method,
-        headers,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal ? { signal } : {}),
-        headersTimeout: 120_000,
-        bodyTimeout: 0,
-      } satisfies Parameters<typeof request>[1])
-    } catch (cause) {
-      if (signal?.aborted) throw cause
-      const message = `the API at ${this.baseUrl} does not answer (${(cause as Error).message}); gyre doctor tells what runs`
-      throw new PlatformError('STACK_NOT_RUNNING', message, {}, { cause })
+    const deadline = Date.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        return await request(`${this.baseUrl}${path}`, {
+          method,
+          headers,
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          ...(signal ? { signal } : {}),
+          headersTimeout: 120_000,
+          bodyTimeout: 0,
+        } satisfies Parameters<typeof request>[1])
+      } catch (cause) {
+        if (signal?.aborted) throw cause
+        // Refused means that nothing was sent, so that any call may be made again.
+        if (!isRefused(cause) || Date.now() > deadline) throw unreachable(this.baseUrl, cause)
+        await delay(PAUSE_MS, undefined, signal ? { signal } : {})
+      }
     }
   }
 
@@ -59,6 +68,15 @@ export class ApiClient {
     if (answer.statusCode >= 400) throw problemOf(answer.statusCode, await answer.body.text(), `GET ${path}`)
     yield* eventData<RunReport>(answer.body)
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+}
+
+function unreachable(baseUrl: string, cause: unknown): PlatformError {
+  const message = `the API at ${baseUrl} does not answer (${(cause as Error).message}); gyre doctor tells what runs`
+  return new PlatformError('STACK_NOT_RUNNING', message, {}, { cause })
 }
 
 /** The `data:` of each server-sent event, parsed. */

@@ -1,29 +1,57 @@
 /** Ports of the embedded stack: those asked for, else those of last time, else the usual ones, else any free one. */
 import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
 import { PlatformError } from '#core/errors'
+import { HolderLock } from './holder-lock.ts'
 
 export const USUAL_PORTS = { api: 8080, gateway: 8100, temporal: 7233, temporalUi: 8233 } as const
 export type PortName = keyof typeof USUAL_PORTS
 export type Ports = Readonly<Record<PortName, number>>
 
+export interface Reserved {
+  readonly ports: Ports
+  readonly release: () => void
+}
+
 /**
+ * Chooses ports and keeps them from other stacks of this user, also while nothing listens on them yet.
+ *
  * @param asked - ports given by flag: these or none.
  * @param preferred - ports of last time, by name; null skips the usual ones too and takes any.
  * @throws {PlatformError} `PORT_IN_USE` when a port that was asked for is taken.
  */
-export async function choosePorts(asked: Partial<Ports>, preferred: Partial<Ports> | null): Promise<Ports> {
-  const chosen: Record<string, number> = {}
-  for (const name of Object.keys(USUAL_PORTS) as PortName[]) {
-    const wish = asked[name]
-    if (wish !== undefined) {
-      if (!(await isFree(wish))) throw portInUse(name, wish)
-      chosen[name] = wish
-      continue
-    }
-    const candidates = preferred ? [preferred[name], USUAL_PORTS[name]] : []
-    chosen[name] = (await firstFree(candidates, Object.values(chosen))) ?? (await anyFree(Object.values(chosen)))
+export async function reservePorts(asked: Partial<Ports>, preferred: Partial<Ports> | null): Promise<Reserved> {
+  const releases: (() => void)[] = []
+  const release = () => releases.forEach((letGo) => letGo())
+  /** @returns the port when it is ours now; 0 takes any. */
+  const take = async (port: number): Promise<number | null> => {
+    const free = await probe(port)
+    const letGo = free === null ? null : reservation(free).acquire()
+    if (letGo) releases.push(letGo)
+    return letGo ? free : null
   }
-  return chosen as Ports
+  try {
+    const ports: Record<string, number> = {}
+    for (const name of Object.keys(USUAL_PORTS) as PortName[]) {
+      const wish = asked[name]
+      const candidates = wish !== undefined ? [wish] : preferred ? [preferred[name] ?? 0, USUAL_PORTS[name]] : []
+      let chosen: number | null = null
+      for (const candidate of candidates.filter((port) => port !== 0)) chosen ??= await take(candidate)
+      if (chosen === null && wish !== undefined) throw portInUse(name, wish)
+      while (chosen === null) chosen = await take(0)
+      ports[name] = chosen
+    }
+    return { ports: ports as Ports, release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function reservation(port: number): HolderLock {
+  const user = process.getuid?.() ?? 'user'
+  return new HolderLock(path.join(os.tmpdir(), `gyre-ports-${user}`, String(port)))
 }
 
 function portInUse(name: PortName, port: number): PlatformError {
@@ -31,28 +59,7 @@ function portInUse(name: PortName, port: number): PlatformError {
   return new PlatformError('PORT_IN_USE', message, { name, port })
 }
 
-async function firstFree(
-  candidates: readonly (number | undefined)[],
-  taken: readonly number[],
-): Promise<number | null> {
-  for (const port of candidates) {
-    if (port !== undefined && !taken.includes(port) && (await isFree(port))) return port
-  }
-  return null
-}
-
-async function anyFree(taken: readonly number[]): Promise<number> {
-  for (;;) {
-    const port = await probe(0)
-    if (port !== null && !taken.includes(port)) return port
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  return (await probe(port)) !== null
-}
-
-/** Listens for a moment on loopback. @returns the port, or null when it is taken. */
+/** Listens for a moment on loopback; 0 finds a free port. @returns the port, or null when it is taken. */
 function probe(port: number): Promise<number | null> {
   return new Promise((resolve) => {
     const server = net.createServer()

@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isPlatformError } from '#core/errors'
 import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
-import { choosePorts, type Ports } from './ports.ts'
+import { reservePorts, type Ports } from './ports.ts'
 import { endProcesses, startTimeOf, thisProcess, type ProcessIdentity } from './process-identity.ts'
 import { StateFolder, type StackInfo } from './state-folder.ts'
 import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
@@ -71,13 +71,17 @@ async function startOnFreePorts(
 ): Promise<Stack> {
   for (let attempt = 1; ; attempt++) {
     const remembered = attempt === 1 ? (state.readJson<Partial<Ports>>('ports.json') ?? {}) : null
-    const ports = await choosePorts(options.ports ?? {}, remembered)
-    const stack = new ProcessTree(options, state, temporal, ports, release)
+    const reserved = await reservePorts(options.ports ?? {}, remembered)
+    const stack = new ProcessTree(options, state, temporal, reserved.ports, () => {
+      reserved.release()
+      release()
+    })
     try {
       await stack.start()
       return stack
     } catch (error) {
-      await stack.abandon()
+      await stack.abandon(0)
+      reserved.release()
       if (attempt === START_ATTEMPTS || !isPortConflict(error)) throw error
     }
   }

@@ -7,10 +7,11 @@
  *   processes.json  children, to end leftovers locks/ clients/  who runs on it, who uses it
  */
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { PlatformError } from '#core/errors'
+import { createOnce, HolderLock } from './holder-lock.ts'
 import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.ts'
 
 /** What a running stack tells of itself in `stack.json`. */
@@ -36,12 +37,14 @@ export class StateFolder {
   readonly logs: string
   readonly temporalDatabase: string
   readonly ownerTokenFile: string
+  readonly #lock: HolderLock
 
   constructor(readonly path: string) {
     this.objects = this.#at('objects')
     this.logs = this.#at('logs')
     this.temporalDatabase = this.#at('temporal.db')
     this.ownerTokenFile = this.#at('owner-token')
+    this.#lock = new HolderLock(this.#at('locks'))
   }
 
   #at(name: string): string {
@@ -52,7 +55,7 @@ export class StateFolder {
   prepare(): void {
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 })
-      for (const name of ['objects', 'logs', 'locks', 'clients']) mkdirSync(this.#at(name), { recursive: true })
+      for (const name of ['objects', 'logs', 'clients']) mkdirSync(this.#at(name), { recursive: true })
     } catch (cause) {
       const message = `the state folder ${this.path} cannot be written (${(cause as Error).message}); choose another with --state`
       throw new PlatformError('INVALID_INPUT', message, { state: this.path }, { cause })
@@ -98,39 +101,21 @@ export class StateFolder {
 
   /** The living process that holds this folder, ready or not; null when it is free. */
   holder(): ProcessIdentity | null {
-    const newest = this.#lockNumbers().at(-1)
-    const owner = newest === undefined ? null : this.readJson<ProcessIdentity>(lockName(newest))
-    return owner && isAlive(owner) ? owner : null
-  }
-
-  #lockNumbers(): number[] {
-    const names = readdirSync(this.#at('locks'))
-    return names.flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b)
+    return this.#lock.holder()
   }
 
   /**
-   * Takes the folder for this process. Each holder creates the next number, create-only, so of several that find a dead
-   * holder exactly one follows it.
+   * Takes the folder for this process.
    *
    * @returns how to let go.
    * @throws {PlatformError} `STATE_IN_USE` naming the process that has it.
    */
   acquire(): () => void {
-    for (;;) {
-      const numbers = this.#lockNumbers()
-      const holder = this.holder()
-      if (holder) throw inUse(this.path, holder)
-      const mine = (numbers.at(-1) ?? 0) + 1
-      const draft = this.#at(path.join('locks', `draft-${process.pid}`))
-      writeFileSync(draft, JSON.stringify(thisProcess()))
-      const won = createOnce(draft, this.#at(lockName(mine)))
-      // A slower starter may have re-created a number below a living holder's; only the highest counts.
-      if (won && this.#lockNumbers().at(-1) === mine) {
-        for (const old of numbers) this.remove(lockName(old))
-        return () => this.remove(lockName(mine))
-      }
-      if (won) this.remove(lockName(mine))
-    }
+    const release = this.#lock.acquire()
+    if (release) return release
+    const pid = this.holder()?.pid
+    const message = `the state folder ${this.path} is in use by process ${pid ?? 'unknown'}; use that stack, stop it, or choose another folder with --state`
+    throw new PlatformError('STATE_IN_USE', message, { state: this.path, pid })
   }
 
   /** Says that this process uses the stack, so that a stack which a command started outlives that command's neighbours. */
@@ -149,33 +134,11 @@ export class StateFolder {
   }
 }
 
-function lockName(number: number): string {
-  return path.join('locks', `${String(number).padStart(9, '0')}.json`)
-}
-
-function inUse(folder: string, holder: ProcessIdentity): PlatformError {
-  const message = `the state folder ${folder} is in use by process ${holder.pid}; use that stack, stop it, or choose another folder with --state`
-  return new PlatformError('STATE_IN_USE', message, { state: folder, pid: holder.pid })
-}
-
 function readText(file: string): string | null {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
-  }
-}
-
-/** Gives a finished draft its name unless the name is taken; the draft is gone afterwards. */
-function createOnce(draft: string, target: string): boolean {
-  try {
-    linkSync(draft, target)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  } finally {
-    rmSync(draft, { force: true })
   }
 }

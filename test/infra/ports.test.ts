@@ -1,9 +1,10 @@
 import net from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { choosePorts } from '../../infra/local/ports.ts'
+import { reservePorts, type Ports } from '../../infra/local/ports.ts'
 
 let taken: net.Server
 let takenPort: number
+const releases: (() => void)[] = []
 
 beforeEach(async () => {
   taken = net.createServer()
@@ -11,35 +12,51 @@ beforeEach(async () => {
   takenPort = (taken.address() as net.AddressInfo).port
 })
 
-afterEach(() => new Promise<void>((resolve) => taken.close(() => resolve())))
+afterEach(async () => {
+  for (const release of releases.splice(0)) release()
+  await new Promise<void>((resolve) => taken.close(() => resolve()))
+})
+
+async function reserve(...args: Parameters<typeof reservePorts>): Promise<Ports> {
+  const { ports, release } = await reservePorts(...args)
+  releases.push(release)
+  return ports
+}
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {
-  const { api } = await choosePorts({}, null)
-  return api
+  const { ports, release } = await reservePorts({}, null)
+  release()
+  return ports.api
 }
 
 describe('the ports of a stack', () => {
   it('are those of last time while they are free', async () => {
     const api = await freePort()
-    expect(await choosePorts({}, { api })).toMatchObject({ api })
+    expect(await reserve({}, { api })).toMatchObject({ api })
   })
 
   it('make way where one is taken', async () => {
-    const { api } = await choosePorts({}, { api: takenPort })
+    const { api } = await reserve({}, { api: takenPort })
     expect(api).not.toBe(takenPort)
+  })
+
+  it('are kept from another stack before anything listens on them', async () => {
+    const first = await reserve({}, null)
+    const second = await reserve({}, first)
+    expect(new Set([...Object.values(first), ...Object.values(second)]).size).toBe(8)
   })
 
   it('are four different ones, also where last time names one twice', async () => {
     const port = await freePort()
-    const ports = await choosePorts({}, { api: port, gateway: port, temporal: port, temporalUi: port })
+    const ports = await reserve({}, { api: port, gateway: port, temporal: port, temporalUi: port })
     expect(new Set(Object.values(ports)).size).toBe(4)
   })
 
   it('are exactly those asked for, or an error', async () => {
     const gateway = await freePort()
-    expect(await choosePorts({ gateway }, {})).toMatchObject({ gateway })
-    await expect(choosePorts({ api: takenPort }, {})).rejects.toMatchObject({
+    expect(await reserve({ gateway }, {})).toMatchObject({ gateway })
+    await expect(reservePorts({ api: takenPort }, {})).rejects.toMatchObject({
       code: 'PORT_IN_USE',
       message: expect.stringContaining(`port ${takenPort}`),
     })

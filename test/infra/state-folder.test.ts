@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -24,6 +24,7 @@ function idle(): { pid: number; startTime: string; end: () => Promise<void> } {
 beforeEach(() => {
   state = new StateFolder(path.join(mkdtempSync(path.join(os.tmpdir(), 'gyre-state-')), 'state'))
   state.prepare()
+  mkdirSync(path.join(state.path, 'locks'))
 })
 
 afterEach(() => {
