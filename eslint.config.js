@@ -31,7 +31,7 @@ const temporal = deny(['@temporalio/*'], 'core has never heard of Temporal')
 const apps = deny(['**/apps/*', '#apps/*'], 'apps are processes: share code through core')
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'apps/web/dist', '**/*.mjs'] },
+  { ignores: ['dist', '.gyre', 'node_modules', 'apps/web/dist', '**/*.mjs'] },
   {
     files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommended],

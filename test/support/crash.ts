@@ -14,7 +14,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { RunReport } from '#core/runs'
-import type { LiveStack} from './live-stack.ts';
+import type { LiveStack } from './live-stack.ts'
 import { type Part } from './live-stack.ts'
 
 export interface Kill {
