@@ -36,12 +36,22 @@ export function binomialTail(k: number, n: number, p: number): number {
 
 /** The least k with P(X ≤ k) ≥ q for X binomial. */
 export function binomialQuantile(q: number, n: number, p: number): number {
+  if (p <= 0) return 0
+  if (p >= 1) return n
+  const start = farBelow(n * p, n * p * (1 - p))
+  let exactly = Math.exp(logChoose(n, start) + start * Math.log(p) + (n - start) * Math.log1p(-p))
   let cumulative = 0
-  for (let k = 0; k < n; k++) {
-    cumulative += p <= 0 ? (k === 0 ? 1 : 0) : Math.exp(logChoose(n, k) + k * Math.log(p) + (n - k) * Math.log1p(-p))
+  for (let k = start; k < n; k++) {
+    cumulative += exactly
     if (cumulative >= q) return k
+    exactly *= ((n - k) / (k + 1)) * (p / (1 - p))
   }
   return n
+}
+
+/** So far below the mean of a count that what lies beneath has no weight. */
+function farBelow(mean: number, variance: number): number {
+  return Math.max(0, Math.floor(mean - 10 * Math.sqrt(variance)) - 10)
 }
 
 /**
@@ -71,32 +81,30 @@ export interface Check {
 
 /**
  * P(as few or fewer are found) when the set holds `errors` wrong labels: Σ_j P(j of them are drawn) · P(≤ found of j are
- * noticed). O(sample).
+ * noticed), over the j that have any weight.
  */
 export function foundTail({ population, sample, found, missRate }: Check, errors: number): number {
-  const least = Math.max(0, sample - (population - errors))
   const most = Math.min(sample, errors)
   if (most <= found) return 1
-  const logNoticed = Math.log1p(-missRate)
-  const logMissed = Math.log(missRate)
+  const mean = (sample * errors) / population
+  let j = Math.max(sample - (population - errors), farBelow(mean, mean))
+  let drawn = Math.exp(
+    logChoose(errors, j) + logChoose(population - errors, sample - j) - logChoose(population, sample),
+  )
   /** P(≤ found of j are noticed), and ln P(exactly `found` of j), carried along with j. */
-  let noticedTail = 1
-  let logExactly = found * logNoticed
-  let logDrawn = logChoose(errors, least) + logChoose(population - errors, sample - least)
-  logDrawn -= logChoose(population, sample)
+  let noticed = binomialTail(found, j, 1 - missRate)
+  const [logNotice, logMiss] = [Math.log1p(-missRate), Math.log(missRate)]
+  let logExactly = found * logNotice + (j > found ? logChoose(j, found) + (j - found) * logMiss : 0)
 
   let total = 0
-  for (let j = 0; j <= most; j++) {
-    if (j > found) {
-      noticedTail = Math.max(0, noticedTail - Math.exp(logExactly + logNoticed))
-      logExactly += Math.log(j / (j - found)) + logMissed
-    }
-    if (j < least) continue
-    if (noticedTail === 0) break
-    total += Math.exp(logDrawn) * noticedTail
-    const next = ((errors - j) * (sample - j)) / ((j + 1) * (population - errors - sample + j + 1))
-    if (next <= 0) break
-    logDrawn += Math.log(next)
+  for (; ; j++) {
+    total += drawn * noticed
+    if (j === most) break
+    drawn *= ((errors - j) * (sample - j)) / ((j + 1) * (population - errors - sample + j + 1))
+    if (j < found) continue
+    noticed = Math.max(0, noticed - Math.exp(logExactly + logNotice))
+    logExactly += Math.log((j + 1) / (j + 1 - found)) + logMiss
+    if (noticed < 1e-15) break
   }
   return Math.min(1, total)
 }

@@ -106,7 +106,7 @@ function oraclePath({ oracle }: Input): string {
   )
 }
 
-/** Runs the session under its lease; people reach it over HTTP, the simulated annotator in this very process. */
+/** Runs the session under its lease: people reach it over HTTP, the simulated annotator answers in this very process. */
 async function ownSession(
   engine: LabellingEngine,
   ctx: StepContext,
@@ -118,8 +118,8 @@ async function ownSession(
   const signal = AbortSignal.any([ctx.signal, lost.signal])
   const token = randomBytes(24).toString('base64url')
   let host: LocalHost | null = null
-  const server = oracle ? null : await serveHost(() => host, token)
-  const lease = await takeLease(ctx, session, { url: server?.url ?? '', token })
+  const server = await serveHost(() => host, token)
+  const lease = await takeLease(ctx, session, { url: server.url, token })
   const renewal = setInterval(() => void renew(lease, lost, session), RENEW_EVERY_MS)
   const stop = setInterval(() => void closeWhenAsked(host, ctx, session), POLL_STOP_EVERY_MS)
   try {
@@ -132,7 +132,7 @@ async function ownSession(
   } finally {
     clearInterval(renewal)
     clearInterval(stop)
-    await server?.close()
+    await server.close()
     await lease.release()
   }
 }

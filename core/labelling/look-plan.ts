@@ -38,10 +38,12 @@ export function planLook(options: {
   const { population, target, expected } = options
   const alpha = alphasOf(options.look)
   const tolerated = Math.floor((1 - target) * population + 1e-9)
+  // A smaller sample would leave more errors than may be left, if as many are there as expected.
+  const least = expected > 0 ? Math.max(16, Math.floor(population - tolerated / expected)) : 16
   let best: LookPlan | null = null
   for (const gold of GOLD_SIZES.filter((size) => size <= Math.max(GOLD_SIZES[0]!, options.goldAvailable))) {
     const missRate = missRateBound(Math.ceil(options.missRate * gold), gold, alpha.gold)
-    for (let sample = Math.min(population, 16); ; sample = Math.min(population, Math.ceil(sample * 1.08))) {
+    for (let sample = Math.min(population, least); ; sample = Math.min(population, Math.ceil(sample * 1.08))) {
       const found = binomialQuantile(PASS_CHANCE, sample, expected)
       const seconds =
         (sample + gold) * SECONDS_SHOWN + (gold + found) * SECONDS_MISFIT + found * KEYBOARD_SECONDS.single

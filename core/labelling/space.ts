@@ -4,22 +4,33 @@
  *
  * Principal components, then the Nyström features of a radial kernel (Williams & Seeger, 2001): a ridge on them is a
  * kernel ridge whose cost depends on the landmarks, not on the labels. Landmarks are evenly spaced rows, which for rows in
- * order of digest is a random sample. Cost O(n·d·256 + n·m²); memory 4·n·m bytes, held under 256 MB by fewer landmarks.
+ * order of digest is a random sample. Cost O(n·d·128 + n·m²); memory 4·n·m bytes, held under 256 MB by fewer landmarks.
  */
 
-import { inverseCholesky, evenlySpaced, matMulTransposed, matrix, pca, project, selectRows } from '#core/inference'
+import {
+  inverseCholesky,
+  evenlySpaced,
+  matMulTransposed,
+  matrix,
+  pca,
+  project,
+  rowsOf,
+  selectRows,
+} from '#core/inference'
 import type { Matrix } from '#core/inference'
 
 export interface LabelSpace {
   /** [n, m]: inner products are (nearly) the kernel. */
   readonly features: Matrix
-  /** [n, ≤ 256]: principal coordinates, mean squared length 1. */
+  /** [n, ≤ 128]: principal coordinates, mean squared length 1. */
   readonly coordinates: Matrix
 }
 
-const DIMS = 256
+const DIMS = 128
 const LANDMARKS = 1024
 const MAX_VALUES = 64e6
+/** Rows turned into features at once: a second full-size matrix would double the memory. */
+const ROWS_AT_ONCE = 4096
 /** Of the kernel exp(−γ·‖a − b‖²), where two random images lie at ‖a − b‖² ≈ 2. */
 const GAMMA = 0.7
 
@@ -40,10 +51,13 @@ export async function labelSpace(embeddings: Matrix, signal?: AbortSignal): Prom
   for (let i = 0; i < size; i++) gram.data[i * size + i]! += 1e-3
   const whitener = await inverseCholesky(gram, { signal })
   const whiten = matrix(size, size, Float32Array.from(whitener.data))
-  return {
-    features: await matMulTransposed(await kernel(coordinates, landmarks, signal), whiten, { signal }),
-    coordinates,
+  const features = matrix(coordinates.rows, size)
+  for (let start = 0; start < coordinates.rows; start += ROWS_AT_ONCE) {
+    const rows = rowsOf(coordinates, start, Math.min(coordinates.rows, start + ROWS_AT_ONCE))
+    const whitened = await matMulTransposed(await kernel(rows, landmarks, signal), whiten, { signal })
+    features.data.set(whitened.data, start * size)
   }
+  return { features, coordinates }
 }
 
 async function kernel(a: Matrix, b: Matrix, signal?: AbortSignal): Promise<Matrix> {
