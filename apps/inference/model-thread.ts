@@ -2,9 +2,10 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { openOnnxSession } from '#adapter/inference/onnx'
+import { openAlgorithm, runnerOf, type RunAlgorithm } from '#core/algorithm'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { decodePixels } from '#core/images'
-import { openStore, readBlob } from '#core/storage'
+import { openStore, readBlob, type ObjectStore } from '#core/storage'
 import type { FromModelThread, ModelThreadData, PassedError, ToModelThread } from './messages.ts'
 import { Predictor } from './predictor.ts'
 
@@ -21,7 +22,8 @@ async function serve(): Promise<void> {
   const store = await openStore(data.store.uri, { project: data.store.project })
   const session = await openOnnxSession(await readBlob(store, data.onnx))
   const { inputSize, classes, maxBatch } = data
-  const predictor = new Predictor({ session, inputSize, classes, maxBatch, decode: decodePixels, algorithm: null })
+  const algorithm = data.algorithm && (await loadAlgorithm(store, data.algorithm))
+  const predictor = new Predictor({ session, inputSize, classes, maxBatch, decode: decodePixels, algorithm })
   const warmUp = [await warm(predictor, 1), await warm(predictor, maxBatch), await warm(predictor, 1)]
   let last: Promise<unknown> = Promise.resolve()
   port.on('message', (message: ToModelThread) => {
@@ -31,11 +33,20 @@ async function serve(): Promise<void> {
   send({ kind: 'ready', warmUp: warmUp.slice(1) })
 }
 
+async function loadAlgorithm(
+  store: ObjectStore,
+  { bundle, params }: NonNullable<ModelThreadData['algorithm']>,
+): Promise<RunAlgorithm> {
+  return runnerOf(await openAlgorithm(await readBlob(store, bundle)), params)
+}
+
 /** The first run of a model takes several times as long as the later ones, so it happens before anybody waits for it. */
 async function warm(predictor: Predictor, images: number): Promise<{ images: number; ms: number }> {
   const { height, width } = data.inputSize
   const started = performance.now()
-  await predictor.predict([{ kind: 'pixels', pixels: new Uint8Array(images * height * width * 3), count: images }])
+  const pixels = new Uint8Array(images * height * width * 3)
+  const [result] = await predictor.predict([{ kind: 'pixels', pixels, count: images }])
+  if (result instanceof Error) throw result
   return { images, ms: performance.now() - started }
 }
 

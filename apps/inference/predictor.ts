@@ -1,8 +1,9 @@
 /** From the images of several requests to their predictions, in one pass through the model. */
 
+import { scoresOf, type ImageTensor, type RunAlgorithm } from '#core/algorithm'
 import { PlatformError } from '#core/errors'
 import type { InferenceSession } from '#core/inference'
-import { imageCount, type ImageBatch, type Predictions } from '#core/serving'
+import type { ImageBatch, Predictions } from '#core/serving'
 
 export interface PredictorOptions {
   readonly session: InferenceSession
@@ -12,12 +13,9 @@ export interface PredictorOptions {
   readonly maxBatch: number
   /** File → uint8 [H, W, 3]. */
   readonly decode: (file: Uint8Array, size: { height: number; width: number }) => Promise<Uint8Array>
-  /** Makes one JSON text per image of the pixels, with the model at hand; null: the scores are the answer. */
-  readonly algorithm: ((pixels: Uint8Array, count: number, run: RunModel) => Promise<readonly string[]>) | null
+  /** Makes one JSON text per image; null: the scores are the answer. */
+  readonly algorithm: RunAlgorithm | null
 }
-
-/** pixels uint8 [count, H, W, 3] → scores float32 [count, C]. */
-export type RunModel = (pixels: Uint8Array, count: number) => Promise<Float32Array>
 
 export class Predictor {
   private readonly options: PredictorOptions
@@ -28,28 +26,52 @@ export class Predictor {
     this.imageBytes = options.inputSize.height * options.inputSize.width * 3
   }
 
-  /** @returns one entry per request, in order; an `Error` where one of its images cannot be decoded. */
+  /**
+   * @returns one entry per request, in order; an `Error` where one of its images cannot be decoded, or where the model or
+   *   the algorithm fails on it.
+   */
   async predict(requests: readonly ImageBatch[]): Promise<(Predictions | Error)[]> {
     const decoded = await Promise.all(requests.map((request) => this.pixelsOf(request).catch(asError)))
     const good = decoded.filter((pixels) => pixels instanceof Uint8Array)
-    const pixels = concatenate(good)
-    const total = pixels.length / this.imageBytes
-    const scores = await this.run(pixels, total)
-    const results = this.options.algorithm ? await this.options.algorithm(pixels, total, this.run) : null
-    let done = 0
-    return requests.map((request, i) => {
-      const own = decoded[i]
-      if (own instanceof Error) return own
-      const from = done
-      done += imageCount(request)
-      const width = this.options.classes.length
-      return { scores: scores.slice(from * width, done * width), results: results?.slice(from, done) ?? null }
-    })
+    const predictions = await this.predictTogether(good)
+    return decoded.map((pixels) => (pixels instanceof Error ? pixels : (predictions.shift() ?? new Error('lost'))))
+  }
+
+  /** One pass for all; where it fails, one for each, so that the guilty request fails alone. */
+  private async predictTogether(requests: readonly Uint8Array[]): Promise<(Predictions | Error)[]> {
+    try {
+      const all = await this.predictPixels(concatenate(requests))
+      let done = 0
+      return requests.map((pixels) => {
+        const from = done
+        done += pixels.length / this.imageBytes
+        const width = this.options.classes.length
+        return { scores: all.scores.slice(from * width, done * width), results: all.results?.slice(from, done) ?? null }
+      })
+    } catch (error) {
+      if (requests.length === 1) return [asError(error)]
+      return Promise.all(requests.map((pixels) => this.predictPixels(pixels).catch(asError)))
+    }
+  }
+
+  private async predictPixels(pixels: Uint8Array): Promise<Predictions> {
+    const { algorithm, classes, inputSize } = this.options
+    const count = pixels.length / this.imageBytes
+    const scores = await this.run(pixels)
+    if (!algorithm || count === 0) return { scores, results: algorithm ? [] : null }
+    const model = {
+      classes,
+      // The platform ran these images already, for the scores beside the results.
+      run: async (images: ImageTensor) =>
+        scoresOf(images.data === pixels ? scores : await this.run(images.data), classes.length),
+    }
+    return { scores, results: await algorithm({ data: pixels, count, ...inputSize }, model) }
   }
 
   /** Runs in chunks of at most `maxBatch`, so that memory stays flat whatever comes. */
-  private readonly run: RunModel = async (pixels, count) => {
+  private async run(pixels: Uint8Array): Promise<Float32Array> {
     const { session, inputSize, classes, maxBatch } = this.options
+    const count = pixels.length / this.imageBytes
     const scores = new Float32Array(count * classes.length)
     for (let from = 0; from < count; from += maxBatch) {
       const n = Math.min(maxBatch, count - from)

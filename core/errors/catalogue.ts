@@ -224,6 +224,12 @@ export const CATALOGUE = {
     remedy: 'Train or export it again.',
     ...failed,
   },
+  ALGORITHM_FAILED: {
+    when: 'An algorithm threw, or returned something its output schema refuses.',
+    remedy: 'Mend its `predict` as the message says, then deploy it again.',
+    ...failed,
+    httpStatus: 500,
+  },
   ALGORITHM_INVALID: {
     when: 'An algorithm file does not define a usable algorithm.',
     remedy: 'Mend the definition as the message says.',

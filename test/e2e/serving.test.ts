@@ -1,6 +1,6 @@
 /** Real gateway, real replica processes, real ONNX. */
 
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createProcessServiceHost } from '#core/compute'
 import { entryPoint } from '#core/execution'
 import { encodePixels } from '#core/images'
-import { capturedImages, deployEndpoint, predictImage, readGatewayUrl } from '#core/serving'
+import { capturedImages, deployAlgorithm, deployEndpoint, predictImage, readGatewayUrl } from '#core/serving'
 import {
   isRunning,
   replicaPids,
@@ -326,6 +326,32 @@ describe('capture', () => {
       return kept.length >= 1
     })
     expect(kept.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(captureBytes)
+  })
+})
+
+describe('an algorithm', () => {
+  it('answers beside the scores, with its own parameters', async () => {
+    const { store, directory } = temporary
+    await registerTiny(store)
+    const file = path.join(directory, 'loud.ts')
+    await writeFile(
+      file,
+      `import { defineAlgorithm } from 'gyre/algorithm'
+       import { z } from 'zod'
+       export default defineAlgorithm({
+         name: 'loud', model: 'm@1', params: z.object({ mark: z.string().default('!') }), output: z.object({ said: z.string() }),
+         async predict(images, { model, params }) {
+           const scores = await model.run(images)
+           return Array.from({ length: scores.rows }, (_, i) => ({ said: model.classes[scores.row(i).indexOf(Math.max(...scores.row(i)))] + params.mark }))
+         },
+       })`,
+    )
+    const ctx = { store, signal: new AbortController().signal, progress: () => undefined }
+    const host = createProcessServiceHost({ store, gatewayUrl: gateway.url })
+    await deployAlgorithm({ file, params: { mark: '?' }, replicas: 1 }, ctx, host)
+    const answer = await read(await infer('loud', green))
+    expect(output(answer, 'class')).toEqual(['green'])
+    expect(output(answer, 'result')).toEqual(['{"said":"green?"}'])
   })
 })
 
