@@ -5,26 +5,10 @@ export { openOnnxSession } from './onnx.ts'
 export { fakeSession, type FakeModel } from './fake.ts'
 export { mapBatches, openSessionPool, type SessionPool, type Tensors } from './session-pool.ts'
 export { OnnxGraph, joinGraphs } from './graph.ts'
-export {
-  breathe,
-  columnMeans,
-  covarianceOf,
-  evenlySpaced,
-  gram,
-  inverseCholesky,
-  matMul,
-  matMulTransposed,
-  matrix,
-  pca,
-  product,
-  project,
-  rowsOf,
-  selectRows,
-  solveWith,
-  symmetricEigen,
-  type Matrix,
-  type Matrix64,
-  type Pca,
-} from './linear-algebra.ts'
+export { breathe, columnMeans, evenlySpaced, matrix, rowsOf, selectRows, type Matrix, type Matrix64 } from './matrix.ts'
 export { readMatrixFile } from './matrix-file.ts'
-export { DEFAULT_LAMBDAS, oneHot, predictRidge, ridge, type RidgeFit, type RidgeOptions } from './ridge.ts'
+export { covarianceOf, gram, matMul, matMulTransposed, product } from './products.ts'
+export { inverseCholesky, solveWith } from './cholesky.ts'
+export { symmetricEigen } from './eigen.ts'
+export { pca, project, type Pca } from './pca.ts'
+export { oneHot, predictRidge, ridge, type RidgeFit, type RidgeOptions } from './ridge.ts'

@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises'
 import { PlatformError } from '#core/errors'
-import { matrix, type Matrix } from './linear-algebra.ts'
+import { matrix, type Matrix } from './matrix.ts'
 
 const BYTES_PER_READ = 64 << 20
 

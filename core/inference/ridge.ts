@@ -6,22 +6,19 @@
  */
 
 import { PlatformError } from '#core/errors'
+import { inverseCholesky, solveWith } from './cholesky.ts'
 import {
   addToDiagonal,
   breathe,
   evenlySpaced,
-  gram,
-  inverseCholesky,
-  matMul,
-  matMulTransposed,
   matrix,
   selectRows,
-  solveWith,
   trace,
   type Matrix,
   type Matrix64,
   type StopOptions,
-} from './linear-algebra.ts'
+} from './matrix.ts'
+import { gram, matMul, matMulTransposed } from './products.ts'
 
 export interface RidgeOptions extends StopOptions {
   /** Penalties to choose from, relative to the mean variance of the features times the total weight of the rows. */
@@ -45,7 +42,7 @@ export interface RidgeFit {
   readonly error: number
 }
 
-export const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1, 3, 10]
+const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1, 3, 10]
 
 /**
  * @param features - [n, d], n ≥ 2.

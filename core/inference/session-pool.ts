@@ -11,7 +11,7 @@ import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { PlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import { entryPoint } from '#core/execution'
-import { breathe } from './linear-algebra.ts'
+import { breathe } from './matrix.ts'
 import { openOnnxSession } from './onnx.ts'
 import type { Tensor } from './session.ts'
 

@@ -1,11 +1,8 @@
-/** A model's proof of itself: a few images and the scores it gives them, checked wherever the model is about to serve. */
+/** A model's proof of itself: a few images and the scores it gives them, which the registry asks for again. */
 
 import { PlatformError } from '#core/errors'
 import type { InferenceSession } from '#core/inference'
 import type { PixelSize } from '#core/images'
-
-/** Scores may differ in the last bits between processor types. */
-const TOLERANCE = 1e-3
 
 /**
  * What the model answers, image by image.
@@ -27,34 +24,4 @@ export async function goldenSet(
     rows.push(Array.from(scores.data as Float32Array))
   }
   return rows
-}
-
-/**
- * Runs the golden images again and compares.
- *
- * @throws {PlatformError} `MODEL_REFUSED` when a score differs by more than 0.001.
- */
-export async function checkGolden(
-  session: InferenceSession,
-  pixels: Uint8Array,
-  size: PixelSize,
-  expected: readonly (readonly number[])[],
-): Promise<void> {
-  const actual = await goldenSet(session, pixels, size)
-  if (actual.length !== expected.length)
-    throw new PlatformError(
-      'MODEL_REFUSED',
-      `the model has ${expected.length} golden scores for ${actual.length} images`,
-    )
-  actual.forEach((scores, image) => {
-    scores.forEach((score, c) => {
-      const wanted = expected[image]![c] ?? NaN
-      if (!(Math.abs(score - wanted) <= TOLERANCE))
-        throw new PlatformError(
-          'MODEL_REFUSED',
-          `golden image ${image} scores ${score.toFixed(4)} for class ${c} instead of ${wanted.toFixed(4)} (± ${TOLERANCE}); train or export the model again`,
-          { image, class: c, score, wanted },
-        )
-    })
-  })
 }

@@ -1,7 +1,7 @@
 /** Trainers: the contract that any of them follows, and the built-in one that fits a head on a frozen embedder. */
 
 export { argMax } from './calibration.ts'
-export { checkGolden, goldenSet } from './golden.ts'
+export { goldenSet } from './golden.ts'
 export {
   inputManifest,
   modelDescription,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '#core/clustering'
 import { matrix, OnnxGraph, openOnnxSession } from '#core/inference'
-import { argMax, checkGolden, goldenSet, trainHead } from '#core/training'
+import { argMax, goldenSet, trainHead } from '#core/training'
 
 const SIZE = { height: 1, width: 1 }
 
@@ -84,15 +84,11 @@ describe('a trained head', () => {
   })
 })
 
-describe('golden images', () => {
-  it('are answered as stored by the same model, and not by another', async () => {
-    const golden = pixels.slice(0, 12)
-    const session = await openOnnxSession((await trainHead(problem)).model)
-    const scores = await goldenSet(session, golden, SIZE)
-    expect(scores).toHaveLength(4)
-    await checkGolden(session, golden, SIZE, scores)
-    const other = await openOnnxSession((await trainHead({ ...problem, labels: labels.map((c) => (c + 1) % 3) })).model)
-    await expect(checkGolden(other, golden, SIZE, scores)).rejects.toMatchObject({ code: 'MODEL_REFUSED' })
-    await Promise.all([session.release(), other.release()])
-  })
+it('golden scores are what the model answers image by image', async () => {
+  const session = await openOnnxSession((await trainHead(problem)).model)
+  const scores = await goldenSet(session, pixels.slice(0, 12), SIZE)
+  const batch = await session.run({ images: { type: 'uint8', data: pixels.slice(0, 12), dims: [4, 1, 1, 3] } })
+  expect(scores).toHaveLength(4)
+  scores.flat().forEach((score, i) => expect(score).toBeCloseTo(Number(batch.scores!.data[i]), 6))
+  await session.release()
 })
