@@ -25,13 +25,19 @@ export class AnsweredFailure extends Error {
 export function report(error: unknown, { json }: { json: boolean }): number {
   if (error instanceof AnsweredFailure) return error.exitCode
   if (error instanceof Interrupted) return INTERRUPTED
-  // Commander has told what is wrong, or shown the help or version that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
+  if (error instanceof CommanderError) return reportUsage(error, json)
   const failure = toPlatformError(error)
   if (json) process.stdout.write(`${JSON.stringify({ error: failureJson(failure) }, null, 2)}\n`)
   process.stderr.write(`${failureText(failure)}\n`)
   if (failure.code === 'INTERNAL' && process.env['GYRE_DEBUG']) console.error(error)
   return failure.exitCode
+}
+
+/** Commander has told people what is wrong, or shown the help or version that was asked for. */
+function reportUsage({ exitCode, message }: CommanderError, json: boolean): number {
+  if (exitCode === 0) return 0
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'INVALID_INPUT', message } }, null, 2)}\n`)
+  return USAGE
 }
 
 function failureJson({ code, message, details }: PlatformError) {
