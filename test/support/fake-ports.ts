@@ -40,8 +40,16 @@ export interface DrawnImage {
   readonly class: string
 }
 
-/** `perClass` images of each class, in an order that mixes the classes. */
-export async function drawDataset(perClass: number): Promise<readonly DrawnImage[]> {
+const drawn = new Map<number, Promise<readonly DrawnImage[]>>()
+
+/** `perClass` images of each class, drawn once for a test file. */
+export function drawDataset(perClass: number): Promise<readonly DrawnImage[]> {
+  const images = drawn.get(perClass) ?? drawImages(perClass)
+  drawn.set(perClass, images)
+  return images
+}
+
+async function drawImages(perClass: number): Promise<readonly DrawnImage[]> {
   const wanted = CLASSES.flatMap((className) =>
     Array.from({ length: perClass }, (_, number) => ({
       className,

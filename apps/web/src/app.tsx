@@ -41,7 +41,7 @@ export const router = createBrowserRouter([
           page('labelling', () => import('./pages/sessions.tsx')),
           page('labelling/:id', () => import('./labelling/labelling-page.tsx')),
           // The short form that the command line prints.
-          { path: 'label/:id', loader: ({ params }) => redirect(`/labelling/${params.id}`) },
+          { path: 'label/:id', element: <></>, loader: ({ params }) => redirect(`/labelling/${params.id}`) },
           page('runs', () => import('./pages/runs.tsx')),
           page('runs/:id', () => import('./pages/run.tsx')),
           page('models', () => import('./pages/models.tsx')),

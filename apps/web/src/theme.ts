@@ -1,5 +1,10 @@
 /** Hands our tokens to the component library, so that every colour keeps its one definition in tokens.css. */
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core'
+import {
+  createTheme,
+  defaultVariantColorsResolver,
+  type CSSVariablesResolver,
+  type MantineColorsTuple,
+} from '@mantine/core'
 
 const all = (value: string): MantineColorsTuple =>
   Array.from({ length: 10 }, () => value) as unknown as MantineColorsTuple
@@ -13,6 +18,23 @@ export const theme = createTheme({
   defaultRadius: 6,
   cursorType: 'pointer',
   focusRing: 'auto',
+  // The library writes white on every filled colour; our accent is light where the page is dark.
+  variantColorResolver: (input) => ({
+    ...defaultVariantColorsResolver(input),
+    ...(input.variant === 'filled' ? { color: 'var(--on-accent)' } : {}),
+  }),
+  components: {
+    // No scroll lock: it writes styles that the content policy forbids. No motion: an answer to a key is at once.
+    Modal: {
+      defaultProps: {
+        lockScroll: false,
+        transitionProps: { duration: 0 },
+        closeButtonProps: { 'aria-label': 'Close' },
+      },
+    },
+    ModalRoot: { defaultProps: { lockScroll: false, transitionProps: { duration: 0 } } },
+    SegmentedControl: { defaultProps: { transitionDuration: 0 } },
+  },
 })
 
 const variables = {

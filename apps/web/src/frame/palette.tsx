@@ -44,19 +44,12 @@ const SHOWN = 12
 
 export function Chooser(props: { open: boolean; onClose: () => void; choices: readonly Choice[]; label: string }) {
   return (
-    <Modal
-      opened={props.open}
-      onClose={props.onClose}
-      withCloseButton={false}
-      lockScroll={false}
-      padding={0}
-      yOffset="12vh"
-      transitionProps={{ duration: 0 }}
-      title={undefined}
-      aria-label={props.label}
-    >
-      <ChooserList {...props} />
-    </Modal>
+    <Modal.Root opened={props.open} onClose={props.onClose} yOffset="12vh">
+      <Modal.Overlay />
+      <Modal.Content aria-label={props.label}>
+        <ChooserList {...props} />
+      </Modal.Content>
+    </Modal.Root>
   )
 }
 

@@ -7,10 +7,12 @@ interface ClassBarProps {
   readonly screen: Screen
   /** Whether the image in focus is marked as a misfit. */
   readonly marked: boolean
+  /** How many are. */
+  readonly misfits: number
   readonly act: (intent: Intent) => void
 }
 
-export function ClassBar({ classes, screen, marked, act }: ClassBarProps) {
+export function ClassBar({ classes, screen, marked, misfits, act }: ClassBarProps) {
   const guess = screen.kind !== 'single' && screen.secondGuess.some((one) => one !== null)
   const single = screen.kind === 'single'
   return (
@@ -33,7 +35,14 @@ export function ClassBar({ classes, screen, marked, act }: ClassBarProps) {
       </div>
       <div className="verbs" role="group" aria-label="Other answers">
         {screen.proposed !== null ? (
-          <Verb keys="Enter" text={`All ${screen.proposed}`} main onClick={() => act({ do: 'accept' })} />
+          <Verb
+            keys="Enter"
+            text={
+              misfits ? `The other ${screen.images.length - misfits}: ${screen.proposed}` : `All ${screen.proposed}`
+            }
+            main
+            onClick={() => act({ do: 'accept' })}
+          />
         ) : null}
         {single ? null : <Verb keys="X" text="Misfit" onClick={() => act({ do: 'toggle' })} />}
         {guess ? <Verb keys="G" text="Second guess" onClick={() => act({ do: 'guess' })} /> : null}

@@ -18,7 +18,7 @@ export function fit(images: number, width: number, height: number): Fit {
     const cell = Math.floor(Math.min(width / columns, height / Math.ceil(images / columns), LARGEST))
     if (cell > best.cell) best = { columns, cell }
   }
-  if (best.cell >= SMALLEST) return best
+  if (best.cell >= SMALLEST || width <= 0) return best
   const columns = Math.max(1, Math.min(COLUMN_KEYS.length, Math.floor(width / SMALLEST)))
   return { columns, cell: Math.floor(width / columns) }
 }

@@ -9,7 +9,7 @@ import type { Mark, ScreenView } from './screen-view.ts'
 /** Gutters for the letters of rows and the digits of columns. */
 const GUTTER = 20
 
-/** The size of the place that the grid may fill, in pixels. */
+/** The size of the place that the grid may fill, in pixels; no height where the page scrolls instead. */
 export function useRoom(): [{ width: number; height: number }, RefCallback<HTMLDivElement>] {
   const [room, setRoom] = useState({ width: 0, height: 0 })
   const observer = useRef<ResizeObserver | null>(null)
@@ -17,7 +17,8 @@ export function useRoom(): [{ width: number; height: number }, RefCallback<HTMLD
     observer.current?.disconnect()
     if (!element) return
     observer.current = new ResizeObserver(() => {
-      const next = { width: element.clientWidth - GUTTER, height: element.clientHeight - GUTTER }
+      const scrolls = window.matchMedia('(max-width: 720px)').matches
+      const next = { width: element.clientWidth - GUTTER, height: scrolls ? 0 : element.clientHeight - GUTTER }
       setRoom((old) => (old.width === next.width && old.height === next.height ? old : next))
     })
     observer.current.observe(element)

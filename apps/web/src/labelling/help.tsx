@@ -18,15 +18,7 @@ const KEYS: readonly (readonly [keys: string, what: string])[] = [
 
 export function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
-    <Modal
-      opened={open}
-      onClose={onClose}
-      lockScroll={false}
-      transitionProps={{ duration: 0 }}
-      title="Keys"
-      size="lg"
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Modal opened={open} onClose={onClose} title="Keys" size="lg">
       <dl className="key-list">
         {KEYS.map(([keys, what]) => (
           <div key={keys}>

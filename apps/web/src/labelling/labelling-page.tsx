@@ -171,7 +171,13 @@ function Desk({ session }: { session: Session }) {
               onFocus={(at) => store.change((now) => ({ ...now, focus: at }))}
             />
           </div>
-          <ClassBar classes={session.classes} screen={view.screen} marked={view.marks[view.focus] != null} act={act} />
+          <ClassBar
+            classes={session.classes}
+            screen={view.screen}
+            marked={view.marks[view.focus] != null}
+            misfits={view.marks.filter(Boolean).length}
+            act={act}
+          />
         </>
       ) : (
         <div className="room" ref={roomRef}>
@@ -193,16 +199,7 @@ function Desk({ session }: { session: Session }) {
       />
       <Help open={helping} onClose={() => setHelping(false)} />
       {view && zoomed ? (
-        <Modal
-          opened
-          onClose={() => setZoomed(false)}
-          withCloseButton={false}
-          lockScroll={false}
-          centered
-          size="auto"
-          transitionProps={{ duration: 0 }}
-          trapFocus={false}
-        >
+        <Modal opened onClose={() => setZoomed(false)} withCloseButton={false} centered size="auto" trapFocus={false}>
           <img className="zoomed" src={thumbnailUrl(session.dataset, view.screen.images[view.focus]!, 640)} alt="" />
         </Modal>
       ) : null}

@@ -72,14 +72,7 @@ function Stop({ session, state }: { session: Session; state: SessionState }) {
       <Button variant="default" size="compact-sm" className="standing-stop" onClick={() => setAsking(true)}>
         Stop labelling
       </Button>
-      <Modal
-        opened={asking}
-        onClose={() => setAsking(false)}
-        lockScroll={false}
-        transitionProps={{ duration: 0 }}
-        title="Stop labelling"
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
+      <Modal opened={asking} onClose={() => setAsking(false)} title="Stop labelling">
         <p>
           The run goes on with the labels there are.{' '}
           {rest ? `${count(rest)} images stay without one.` : 'Every image has one.'}

@@ -117,12 +117,13 @@ function Browser({ dataset }: { dataset: DatasetDetail }) {
           <ul className="image-grid">
             {rows.map((row) => (
               <li key={row.digest}>
-                <button
-                  type="button"
-                  onClick={() => setShown(row)}
-                  aria-label={`${row.source}, ${row.label ?? 'not labelled'}`}
-                >
-                  <img className="thumbnail" src={thumbnailUrl(dataset.name, row.digest, 160)} alt="" loading="lazy" />
+                <button type="button" onClick={() => setShown(row)}>
+                  <img
+                    className="thumbnail"
+                    src={thumbnailUrl(dataset.name, row.digest, 160)}
+                    alt={row.source}
+                    loading="lazy"
+                  />
                   <span className="tag" data-none={!row.label}>
                     {row.excluded ?? row.label ?? 'no label'}
                   </span>
@@ -142,15 +143,7 @@ function Browser({ dataset }: { dataset: DatasetDetail }) {
           ) : null}
         </div>
       </div>
-      <Modal
-        opened={shown !== null}
-        onClose={() => setShown(null)}
-        lockScroll={false}
-        transitionProps={{ duration: 0 }}
-        size="lg"
-        title={shown?.source ?? ''}
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
+      <Modal opened={shown !== null} onClose={() => setShown(null)} size="lg" title={shown?.source ?? ''}>
         {shown ? <Original dataset={dataset.name} row={shown} /> : null}
       </Modal>
     </Section>

@@ -79,14 +79,7 @@ function Promotion({ model, version, onClose }: { model: ModelDetail; version: M
   const using = endpoints.filter(({ revisions }) => revisions.some((revision) => revision.model.name === model.name))
   const move = useAction(`/api/models/${model.name}/aliases`)
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      lockScroll={false}
-      transitionProps={{ duration: 0 }}
-      title={`Make v${version.version} champion`}
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Modal opened onClose={onClose} title={`Make v${version.version} champion`}>
       <p>
         New runs are measured against the champion, and new tasks use it.{' '}
         {using.length

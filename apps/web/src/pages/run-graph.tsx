@@ -1,6 +1,16 @@
 /** The steps of a run as a graph: columns by the longest way from the start, arrows for what needs what. */
 import '@xyflow/react/dist/base.css'
-import { Background, Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from '@xyflow/react'
+import {
+  Background,
+  Controls,
+  Handle,
+  MarkerType,
+  Position,
+  ReactFlow,
+  type Edge,
+  type Node,
+  type NodeProps,
+} from '@xyflow/react'
 import { useMemo } from 'react'
 import type { StepReport } from '../api/types.ts'
 import { elapsed } from '../parts/format.ts'
@@ -9,9 +19,9 @@ import { iconOf, toneOf, wordOf } from '../parts/state.tsx'
 
 type StepNode = Node<{ step: StepReport }, 'step'>
 
-const WIDTH = 168
+const WIDTH = 136
 const HEIGHT = 52
-const GAP_X = 44
+const GAP_X = 26
 const GAP_Y = 20
 
 const nodeTypes = { step: StepBox }
@@ -34,17 +44,18 @@ export default function RunGraph({ steps }: { steps: readonly StepReport[] }) {
       target: step.id,
       focusable: false,
       className: step.status === 'running' ? 'edge-running' : 'edge',
+      markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14 },
     })),
   )
   const rows = Math.max(...[...places.values()].map(({ y }) => y)) / (HEIGHT + GAP_Y) + 1
   return (
-    <div className="graph" style={{ blockSize: Math.min(420, Math.max(150, rows * (HEIGHT + GAP_Y) + 48)) }}>
+    <div className="graph" style={{ blockSize: Math.min(420, Math.max(140, rows * (HEIGHT + GAP_Y) + 64)) }}>
       <ReactFlow
         nodes={nodes}
         edges={edges}
         nodeTypes={nodeTypes}
         fitView
-        fitViewOptions={{ padding: 0.08, maxZoom: 1 }}
+        fitViewOptions={{ padding: 0.04, minZoom: 0.7, maxZoom: 1 }}
         minZoom={0.2}
         maxZoom={1.5}
         nodesDraggable={false}
@@ -55,7 +66,7 @@ export default function RunGraph({ steps }: { steps: readonly StepReport[] }) {
         proOptions={{ hideAttribution: true }}
       >
         <Background gap={20} size={1} color="var(--line)" />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} orientation="horizontal" position="bottom-right" />
       </ReactFlow>
     </div>
   )
@@ -73,7 +84,7 @@ function StepBox({ data: { step } }: NodeProps<StepNode>) {
       </span>
       <span className="muted">
         {took}
-        {step.origin === 'hit' ? ', from the cache' : ''}
+        {step.origin === 'hit' ? ', cached' : ''}
         {share !== null && step.status === 'running' ? `, ${Math.round(share * 100)} %` : ''}
       </span>
       <Handle type="source" position={Position.Right} isConnectable={false} />

@@ -41,7 +41,7 @@ function RunView({ report }: { report: RunReport }) {
       }
     >
       <Cause report={report} />
-      <Waiting report={report} />
+      {isOver(report.status) ? null : <Waiting report={report} />}
       <Facts
         facts={[
           ['Started', moment(report.startedAt)],

@@ -31,7 +31,6 @@ export default function Settings() {
           aria-label="Colours"
           value={colorScheme}
           onChange={(value) => setColorScheme(value as typeof colorScheme)}
-          transitionDuration={0}
           data={[
             { value: 'auto', label: 'As the system' },
             { value: 'light', label: 'Light' },

@@ -100,7 +100,6 @@ function NewTask() {
         aria-label="Where the images are"
         value={from}
         onChange={(value) => setFrom(value as 'images' | 'dataset')}
-        transitionDuration={0}
         data={[
           { value: 'images', label: 'Drop images' },
           { value: 'dataset', label: 'A dataset' },
