@@ -3,18 +3,17 @@
  * a path that an archive names: entries go to memory, one after the other, and what does not begin like an image is
  * dropped after its first bytes, so that a bomb of zeros costs little.
  *
- * A1  An entry gives at most `MAX_FILE_BYTES`; a longer one is refused, whatever size it declares.
+ * A1  An entry gives at most `MAX_FILE_BYTES`: one that declares more is refused, none may give more than it declares.
  * A2  An archive gives at most `MAX_ENTRIES` files; one with more is refused.
  */
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import yauzl from 'yauzl'
 import { PlatformError, isPlatformError } from '#core/errors'
 import { SNIFF_BYTES, startsLikeImage } from '#core/images'
-import { checkFileSize, isHidden, refused, type Arrival, type Source } from './arrivals.ts'
+import { arrived, isHidden, refused, refusedBySize, type Arrival, type Source } from './arrivals.ts'
 
 const MAX_ENTRIES = 20_000_000
 
@@ -69,21 +68,16 @@ async function* zipFiles(file: string, zip: yauzl.ZipFile): AsyncIterable<Arriva
 
 /** An entry that cannot be unpacked is refused alone: the central directory tells where the others lie. */
 async function zipArrival(name: string, zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<Arrival> {
+  const tooLarge = refusedBySize(name, entry.uncompressedSize)
+  if (tooLarge) return tooLarge
   try {
-    checkFileSize(entry.uncompressedSize)
-    const bytes = await readZipEntry(await zip.openReadStreamPromise(entry))
-    return { path: name, read: () => Promise.resolve(bytes) }
-  } catch (error) {
-    return isPlatformError(error)
-      ? { path: name, read: () => Promise.reject(error) }
-      : refused(name, 'damaged inside the archive')
+    const gathered = new Gathering()
+    const body = await zip.openReadStreamPromise(entry)
+    for await (const part of body as AsyncIterable<Uint8Array>) if (!gathered.wants(part)) break
+    return arrived(name, gathered.bytes())
+  } catch {
+    return refused(name, 'damaged inside the archive')
   }
-}
-
-async function readZipEntry(body: Readable): Promise<Uint8Array> {
-  const gathered = new Gathering()
-  for await (const part of body as AsyncIterable<Uint8Array>) if (!gathered.wants(part)) break
-  return gathered.bytes()
 }
 
 async function* tarFiles(file: string, kind: 'tar' | 'tar.gz'): AsyncIterable<Arrival> {
@@ -115,21 +109,15 @@ async function tarArrival({ name: raw, type, size }: Header, body: AsyncIterable
   if (leadsOutside(name)) return refused(name, 'its path leads outside the archive')
   if (type === 'symlink' || type === 'link') return refused(name, 'a link inside an archive')
   if (type !== 'file' && type !== 'contiguous-file') return refused(name, 'not a regular file')
-  return { path: name, ...(await tarBytes(size ?? 0, body)) }
+  return refusedBySize(name, size ?? 0) ?? arrived(name, await tarBytes(body))
 }
 
 /** Reads the entry now, since a tar gives its entries only in passing. */
-async function tarBytes(sizeBytes: number, body: AsyncIterable<Uint8Array>): Promise<Pick<Arrival, 'read'>> {
-  try {
-    checkFileSize(sizeBytes)
-  } catch (error) {
-    return { read: () => Promise.reject(error as Error) }
-  }
+async function tarBytes(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const gathered = new Gathering()
   // Leaving this loop early would end the whole archive, so the rest of what is no image is read and dropped.
   for await (const part of body) gathered.wants(part)
-  const bytes = gathered.bytes()
-  return { read: () => Promise.resolve(bytes) }
+  return gathered.bytes()
 }
 
 /** The bytes of one entry, or only its first ones where they do not begin like an image. */
@@ -143,7 +131,6 @@ class Gathering {
     if (this.#isImage === false) return false
     this.#parts.push(part)
     this.#length += part.length
-    checkFileSize(this.#length)
     if (this.#isImage === null && this.#length >= SNIFF_BYTES) this.#isImage = startsLikeImage(this.bytes())
     return this.#isImage !== false
   }

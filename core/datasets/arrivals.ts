@@ -5,7 +5,9 @@ import { PlatformError } from '#core/errors'
 export interface Arrival {
   /** Relative to the source, `/`-separated. Shown to people, opaque to the engine. */
   readonly path: string
-  /** @throws {PlatformError} `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE`: the file is refused, the import goes on. */
+  /** Bytes that `read` gives. */
+  readonly sizeBytes: number
+  /** @throws {PlatformError} `IMAGE_UNREADABLE`: the file is refused, the import goes on. */
   read(): Promise<Uint8Array>
 }
 
@@ -18,20 +20,22 @@ export interface Source {
 /** Larger files are refused unread: no image of 100 megapixels needs more. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024
 
-/** A file that is refused whatever its bytes are. */
-export function refused(path: string, reason: string): Arrival {
-  return { path, read: () => Promise.reject(new PlatformError('IMAGE_UNREADABLE', reason, { path })) }
+/** A file whose bytes are in memory already. */
+export function arrived(path: string, bytes: Uint8Array): Arrival {
+  return { path, sizeBytes: bytes.length, read: () => Promise.resolve(bytes) }
 }
 
-/** @throws {PlatformError} `IMAGE_TOO_LARGE`. */
-export function checkFileSize(sizeBytes: number): void {
-  if (sizeBytes <= MAX_FILE_BYTES) return
-  const megabytes = (bytes: number): number => Math.ceil(bytes / (1024 * 1024))
-  throw new PlatformError(
-    'IMAGE_TOO_LARGE',
-    `has ${megabytes(sizeBytes)} MiB; an image file may have at most ${megabytes(MAX_FILE_BYTES)} MiB`,
-    { sizeBytes, mostBytes: MAX_FILE_BYTES },
-  )
+/** A file that is refused whatever its bytes are. */
+export function refused(path: string, reason: string): Arrival {
+  return { path, sizeBytes: 0, read: () => Promise.reject(new PlatformError('IMAGE_UNREADABLE', reason, { path })) }
+}
+
+/** A file that is refused for its size, or null when it is small enough. */
+export function refusedBySize(path: string, sizeBytes: number): Arrival | null {
+  if (sizeBytes <= MAX_FILE_BYTES) return null
+  const mebibytes = (bytes: number): number => Math.ceil(bytes / (1024 * 1024))
+  const reason = `has ${mebibytes(sizeBytes)} MiB; an image file may have at most ${mebibytes(MAX_FILE_BYTES)} MiB`
+  return refused(path, reason)
 }
 
 /** Hidden files and folders are not part of an image set: `.DS_Store`, `.git`, `__MACOSX` of zips made on a Mac. */

@@ -5,7 +5,7 @@ import { inspectImage } from '#core/images'
 import type { DatasetVersion, importImages as importStep, snapshotDataset as snapshotStep } from '#core/steps'
 import type { StepInput, StepOutput } from '#core/steps'
 import { canonicalJson, putBlob, type ObjectStore } from '#core/storage'
-import type { Arrival } from './arrivals.ts'
+import { arrived, type Arrival } from './arrivals.ts'
 import { takeIn, type Intake, type TakenImage } from './intake.ts'
 import { classFolders } from './class-folders.ts'
 import { groupNearDuplicates, THRESHOLDS, type Grouping } from './near-duplicates.ts'
@@ -117,7 +117,7 @@ export async function addImages(
 }
 
 async function* arrivals(images: AsyncIterable<NamedImage> | Iterable<NamedImage>): AsyncIterable<Arrival> {
-  for await (const { name, bytes } of images) yield { path: name, read: () => Promise.resolve(bytes) }
+  for await (const { name, bytes } of images) yield arrived(name, bytes)
 }
 
 interface Addition {

@@ -9,7 +9,7 @@ import { isPlatformError } from '#core/errors'
 import type { Progress } from '#core/execution'
 import { inspectImage, perceptualHash } from '#core/images'
 import { sha256Hex } from '#core/storage'
-import type { Arrival, Source } from './arrivals.ts'
+import { MAX_FILE_BYTES, type Arrival, type Source } from './arrivals.ts'
 import { forEachInFlight } from './in-flight.ts'
 import type { ImageFacts } from './types.ts'
 
@@ -93,8 +93,12 @@ export async function takeIn(source: Source, { directory, signal, progress }: In
   }
 
   try {
-    await forEachInFlight(source.files, IN_FLIGHT, take)
-    progress({ done, ...totalOf(source), unit: 'images' })
+    await forEachInFlight(
+      source.files,
+      { pieces: IN_FLIGHT, bytesOf: ({ sizeBytes }) => sizeBytes, mostBytes: MAX_FILE_BYTES },
+      take,
+    )
+    progress({ done, total: done, unit: 'images' })
   } catch (error) {
     spool.close()
     throw error

@@ -65,7 +65,7 @@ async function decodeAll(
     const say = (): void => progress({ done, total: facts.length, unit: 'images', note: 'decoding' })
     const report = everyTenth(say)
     try {
-      await forEachInFlight(reader.images(), IN_FLIGHT, async ({ digest, bytes }) => {
+      await forEachInFlight(reader.images(), { pieces: IN_FLIGHT }, async ({ digest, bytes }) => {
         signal.throwIfAborted()
         writeAt(handle, await decodePixels(bytes, size), rowOf.get(digest)! * rowBytes)
         done++

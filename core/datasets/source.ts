@@ -5,7 +5,7 @@ import path from 'node:path'
 import { PlatformError } from '#core/errors'
 import type { ObjectStore } from '#core/storage'
 import { openArchive } from './archive.ts'
-import { checkFileSize, isHidden, refused, type Arrival, type Source } from './arrivals.ts'
+import { isHidden, refused, refusedBySize, type Arrival, type Source } from './arrivals.ts'
 
 /**
  * @param source - a folder, a .zip, .tar or .tar.gz file, or `s3://bucket/prefix`.
@@ -24,16 +24,8 @@ export async function openSource(source: string): Promise<Source> {
 
 /** Every object of a store, unless hidden. */
 export async function* storedFiles(store: ObjectStore): AsyncIterable<Arrival> {
-  for await (const { key, sizeBytes } of store.list('')) {
-    if (isHidden(key)) continue
-    yield {
-      path: key,
-      read: async () => {
-        checkFileSize(sizeBytes)
-        return store.get(key)
-      },
-    }
-  }
+  for await (const { key, sizeBytes } of store.list(''))
+    if (!isHidden(key)) yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read: () => store.get(key) }
 }
 
 /**
@@ -83,7 +75,8 @@ async function arrivalOf(root: string, { entry, location, path: relative }: Foun
     if (!isInside(target, root)) return refused(relative, 'a link that leads outside the folder')
     if ((await stat(target)).isDirectory()) return null // What lies in there is found where it lies.
   } else if (!entry.isFile()) return refused(relative, 'not a regular file')
-  return { path: relative, read: () => readWhole(location) }
+  const sizeBytes = statSync(location, { throwIfNoEntry: false })?.size ?? 0
+  return refusedBySize(relative, sizeBytes) ?? { path: relative, sizeBytes, read: () => readWhole(location, sizeBytes) }
 }
 
 function isInside(target: Buffer, root: string): boolean {
@@ -101,11 +94,9 @@ const reasons: Readonly<Record<string, string>> = {
 /** Files up to this size are read without a hand-over to another thread, which costs ten times the reading. */
 const SMALL_BYTES = 256 * 1024
 
-async function readWhole(location: Buffer): Promise<Uint8Array> {
+async function readWhole(location: Buffer, sizeBytes: number): Promise<Uint8Array> {
   try {
-    const { size } = statSync(location)
-    checkFileSize(size)
-    return size <= SMALL_BYTES ? readFileSync(location) : await readFile(location)
+    return sizeBytes <= SMALL_BYTES ? readFileSync(location) : await readFile(location)
   } catch (error) {
     const reason = reasons[(error as NodeJS.ErrnoException).code ?? '']
     throw reason ? new PlatformError('IMAGE_UNREADABLE', reason, {}, { cause: error }) : error

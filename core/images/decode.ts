@@ -5,9 +5,10 @@
  */
 import { PlatformError } from '#core/errors'
 import { describeForeign, sniffFormat, type ImageFormat } from './format.ts'
+import { claimedPixels } from './header.ts'
 import { decodePlainPng, type PlainImage } from './plain-png.ts'
 import { resampleGrey } from './resample.ts'
-import { MAX_PIXELS, readHeader, renderPixels, renderThumbnail } from './sharp.ts'
+import { MAX_PIXELS, readHeader, renderPixels, renderThumbnail, type Rendering } from './sharp.ts'
 
 /** Changes whenever the same bytes may give other pixels; part of the key of every cached pixel matrix. */
 export const DECODER_VERSION = 'pixels-1'
@@ -26,7 +27,7 @@ export interface ImageHeader {
   readonly pages: number
 }
 
-export interface ImageInspection extends ImageHeader {
+export interface ImageInspection extends Omit<ImageHeader, 'pages'> {
   /** uint8 [32, 32]: the whole image in grey, for fingerprints. */
   readonly grey32: Uint8Array
 }
@@ -39,7 +40,7 @@ export interface ImageInspection extends ImageHeader {
 export async function probeImage(bytes: Uint8Array): Promise<ImageHeader> {
   const format = requireFormat(bytes)
   const header = await readHeader(bytes).catch((error: unknown) => refuse(bytes, format, error))
-  if (header.width * header.height > MAX_PIXELS) throw tooLarge(header)
+  if (pixelsIn(header) > MAX_PIXELS) throw tooLarge(header)
   return header
 }
 
@@ -53,11 +54,7 @@ export async function probeImage(bytes: Uint8Array): Promise<ImageHeader> {
 export async function decodePixels(bytes: Uint8Array, size: PixelSize): Promise<Uint8Array> {
   const plain = decodePlainPng(bytes)
   if (plain && plain.height === size.height && plain.width === size.width) return toRgb(plain)
-  const format = requireFormat(bytes)
-  const header = await probeImage(bytes)
-  return withPixels(header.width * header.height, () =>
-    renderPixels(bytes, size).catch((error: unknown) => refuse(bytes, format, error)),
-  )
+  return (await render(bytes, requireFormat(bytes), size)).pixels
 }
 
 /**
@@ -67,15 +64,33 @@ export async function decodePixels(bytes: Uint8Array, size: PixelSize): Promise<
  */
 export async function inspectImage(bytes: Uint8Array): Promise<ImageInspection> {
   const plain = decodePlainPng(bytes)
-  if (plain) {
-    const { width, height } = plain
-    return { format: 'png', width, height, pages: 1, grey32: resampleGrey(toGrey(plain), plain, 32) }
+  if (plain) return inspected('png', plain, plain)
+  const format = requireFormat(bytes)
+  if ((claimedPixels(bytes, format) ?? Infinity) <= SMALL_PIXELS) {
+    const rendering = await render(bytes, format)
+    return inspected(format, rendering, { ...rendering, channels: 3 })
   }
   const header = await probeImage(bytes)
-  const pixels = await withPixels(header.width * header.height, () =>
-    renderPixels(bytes, { height: 32, width: 32 }).catch((error: unknown) => refuse(bytes, header.format, error)),
-  )
-  return { ...header, grey32: toGrey({ width: 32, height: 32, channels: 3, pixels }) }
+  const rendering = await render(bytes, format, { height: GREY_SIDE, width: GREY_SIDE })
+  return inspected(format, header, { ...rendering, channels: 3 })
+}
+
+const GREY_SIDE = 32
+/** Images up to this size are decoded at their own and shrunk here, which spares a look at the header. */
+const SMALL_PIXELS = 128 * 128
+
+function inspected(format: ImageFormat, { height, width }: PixelSize, seen: PlainImage): ImageInspection {
+  return { format, width, height, grey32: resampleGrey(toGrey(seen), seen, GREY_SIDE) }
+}
+
+async function render(bytes: Uint8Array, format: ImageFormat, size?: PixelSize): Promise<Rendering> {
+  const claimed = claimedPixels(bytes, format)
+  const pixels = claimed !== null && claimed <= MAX_PIXELS ? claimed : pixelsIn(await probeImage(bytes))
+  return withPixels(pixels, () => renderPixels(bytes, size).catch((error: unknown) => refuse(bytes, format, error)))
+}
+
+function pixelsIn({ height, width }: PixelSize): number {
+  return height * width
 }
 
 /**
@@ -85,7 +100,7 @@ export async function inspectImage(bytes: Uint8Array): Promise<ImageInspection> 
  */
 export async function thumbnail(bytes: Uint8Array, size: number): Promise<Uint8Array> {
   const header = await probeImage(bytes)
-  return withPixels(header.width * header.height, () =>
+  return withPixels(pixelsIn(header), () =>
     renderThumbnail(bytes, size).catch((error: unknown) => refuse(bytes, header.format, error)),
   )
 }
@@ -149,13 +164,14 @@ function refuse(bytes: Uint8Array, format: ImageFormat, cause: unknown): never {
 }
 
 function isCutShort(bytes: Uint8Array, format: ImageFormat, cause: unknown): boolean {
-  if (format === 'png') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).lastIndexOf('IEND') < 0
-  if (format === 'webp')
-    return bytes.length < 12 || Buffer.from(bytes.buffer, bytes.byteOffset, 8).readUInt32LE(4) + 8 > bytes.length
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (format === 'png') return !file.includes('IEND')
+  if (file.length < 12) return true
+  if (format === 'webp') return file.readUInt32LE(4) + 8 > file.length
+  const directoryAt = file[0] === 0x49 ? file.readUInt32LE(4) : file.readUInt32BE(4)
+  if (format === 'tiff' && directoryAt > file.length) return true
   const message = cause instanceof Error ? cause.message : ''
-  return /premature end|unexpected end|end of file|unsupported image format|read error|out of bounds|seek/i.test(
-    message,
-  )
+  return /premature end|unexpected end|end of file|unsupported image format|read error|out of bounds/i.test(message)
 }
 
 function unreadable(reason: string, cause?: unknown): PlatformError {

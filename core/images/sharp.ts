@@ -48,17 +48,25 @@ export async function readHeader(bytes: Uint8Array): Promise<RawHeader> {
   }
 }
 
-/** @returns uint8 [height, width, 3], sRGB, upright, on white. Throws sharp's own errors. */
+export interface Rendering {
+  /** uint8 [height, width, 3], sRGB, upright, on white. */
+  readonly pixels: Uint8Array
+  readonly height: number
+  readonly width: number
+}
+
+/** @param size - the image's own where it is left out. Throws sharp's own errors. */
 export async function renderPixels(
   bytes: Uint8Array,
-  { height, width }: { readonly height: number; readonly width: number },
-): Promise<Uint8Array> {
-  const { data, info } = await upright(await load(), bytes)
-    .resize({ width, height, fit: 'fill', kernel: 'linear' })
+  size?: { readonly height: number; readonly width: number },
+): Promise<Rendering> {
+  const image = upright(await load(), bytes)
+  const { data, info } = await (size ? image.resize({ ...size, fit: 'fill', kernel: 'linear' }) : image)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true })
-  return info.channels === 1 ? tripled(data) : data
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length)
+  return { pixels: info.channels === 1 ? tripled(pixels) : pixels, height: info.height, width: info.width }
 }
 
 /** @returns a WebP file whose longer side is at most `size` pixels; never enlarged. */
