@@ -2,9 +2,11 @@
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import pc from 'picocolors'
 import { renderSurfaces } from '#core/synthetic'
 import type { RunReport, StepReport } from '#core/runs'
+import type { ApiClient } from './api-client.ts'
 import { readOracle, nameOf, type DemoImages } from './demo-images.ts'
 import { demoReport, demoText } from './demo-report.ts'
 import { Invocation, type CommonOptions } from './invocation.ts'
@@ -136,7 +138,8 @@ async function runPipeline(
       display.show({ ...report, steps: render ? [render, ...report.steps] : report.steps })
       if (!invited && options.annotator === 'web' && isLabelling(report)) {
         invited = true
-        void invite(use, display)
+        // The steps go on whether or not the person could be asked.
+        invite(use, id, display).catch((error: Error) => display.note(`No invitation: ${error.message}`))
       }
     },
     use.signal,
@@ -147,11 +150,24 @@ function isLabelling({ steps }: RunReport): boolean {
   return steps.some(({ step, status }) => step === 'annotate' && (status === 'running' || status === 'waiting'))
 }
 
-/** Asks the person to the labelling page; a failure to open a browser leaves the link. */
-async function invite({ api }: StackUse, display: Display): Promise<void> {
-  const link = await loginLink(api)
-  const opened = await openInBrowser(link)
-  display.note(`Label in the browser${opened ? ' (opened)' : ''}: ${link}`)
+/** Asks the person to the labelling page; where no browser can be opened the links do. */
+async function invite({ api, info, signal }: StackUse, run: string, display: Display): Promise<void> {
+  const session = await openedSession(api, run, signal)
+  const login = await loginLink(api)
+  const opened = await openInBrowser(login)
+  display.note(
+    [`Label   ${info.apiUrl}/labelling/${session}`, `Log in  ${login}   (once${opened ? ', opened' : ''})`].join('\n'),
+  )
+}
+
+/** The session that a run opened; it appears a moment after its step began. */
+async function openedSession(api: ApiClient, run: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const sessions = await api.get<{ id: string; run: string | null }[]>('/api/sessions')
+    const session = sessions.find((candidate) => candidate.run === run)
+    if (session) return session.id
+    await delay(300, undefined, { signal })
+  }
 }
 
 async function finish(

@@ -47,7 +47,7 @@ export async function open(wanted: string | undefined, options: CommonOptions): 
   await withStack(invocation, async ({ api, info, own }) => {
     if (own) throw new PlatformError('STACK_NOT_RUNNING', 'labelling needs a stack that stays up; start one first')
     const session = choose(await api.get<Session[]>('/api/sessions'), wanted)
-    const page = `${info.apiUrl}/label/${session.id}`
+    const page = `${info.apiUrl}/labelling/${session.id}`
     const login = await loginLink(api)
     const opened = invocation.json ? false : await openInBrowser(login)
     invocation.answer({ session: session.id, dataset: session.dataset, page, login }, () =>
