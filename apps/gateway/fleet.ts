@@ -34,6 +34,8 @@ interface Endpoint {
   traffic: { readonly seq: number; readonly shares: Traffic; readonly at: number } | null
   readonly revisions: Map<number, Revision>
   readonly schedule: ShareSchedule
+  /** Why it could not be brought up to date at the last look. */
+  trouble: string | null
 }
 
 /** What the keys alone say of one endpoint. */
@@ -132,7 +134,8 @@ export class Fleet {
   async close(): Promise<void> {
     this.isClosed = true
     await this.running?.catch(() => undefined)
-    for (const { revisions } of this.endpoints.values()) for (const revision of revisions.values()) this.end(revision)
+    for (const endpoint of this.endpoints.values())
+      for (const revision of [...endpoint.revisions.values()]) this.end(endpoint, revision)
     await Promise.all(this.ending)
   }
 
@@ -154,25 +157,41 @@ export class Fleet {
 
   private async look(): Promise<void> {
     if (this.isClosed) return
-    const listed = await this.list()
-    for (const [name, keys] of listed) {
-      const endpoint = this.endpoints.get(name) ?? {
-        traffic: null,
-        revisions: new Map(),
-        schedule: new ShareSchedule(),
-      }
+    for (const [name, keys] of await this.list()) {
+      const endpoint = this.endpoints.get(name) ?? newEndpoint()
       this.endpoints.set(name, endpoint)
-      await this.startNew(name, endpoint, keys)
-      await this.readShares(name, endpoint, keys.trafficSeq)
-      await this.retireIdle(name, endpoint)
-      for (const [revision, running] of endpoint.revisions)
-        if (keys.retired.has(revision)) {
-          endpoint.revisions.delete(revision)
-          this.end(running)
-        }
+      // What is wrong with one endpoint must not stop the others.
+      await this.settle(name, endpoint, keys).then(
+        () => (endpoint.trouble = null),
+        (error: unknown) => this.note(name, endpoint, error),
+      )
     }
     this.hasLooked = true
     this.announce()
+  }
+
+  /** Says once what keeps being wrong. */
+  private note(name: string, endpoint: Endpoint, error: unknown): void {
+    const trouble = error instanceof Error ? error.message : String(error)
+    if (endpoint.trouble === trouble) return
+    endpoint.trouble = trouble
+    this.options.log.error({ err: error, endpoint: name }, 'an endpoint cannot be brought up to date')
+  }
+
+  private async settle(name: string, endpoint: Endpoint, keys: Listed): Promise<void> {
+    await this.readShares(name, endpoint, keys.trafficSeq)
+    for (const revision of keys.revisions) {
+      const running = endpoint.revisions.get(revision)
+      if (keys.retired.has(revision)) {
+        if (running) this.end(endpoint, running)
+        continue
+      }
+      const record = running?.record ?? (await readRevision(this.options.store, name, revision))
+      if (this.isIdle(record, endpoint)) {
+        await markRetired(this.options.store, name, revision)
+        if (running) this.end(endpoint, running)
+      } else if (!running) endpoint.revisions.set(revision, this.start(record))
+    }
   }
 
   private async list(): Promise<Map<string, Listed>> {
@@ -189,18 +208,14 @@ export class Fleet {
     return listed
   }
 
-  private async startNew(name: string, { revisions }: Endpoint, keys: Listed): Promise<void> {
-    for (const revision of keys.revisions) {
-      if (keys.retired.has(revision) || revisions.has(revision)) continue
-      const record = await readRevision(this.options.store, name, revision)
-      const replicas = Array.from({ length: record.replicas }, (_, index) => this.startReplica(record, index))
-      revisions.set(revision, { record, replicas })
-    }
-  }
-
-  private startReplica({ endpoint, revision }: RevisionRecord, index: number): Replica {
+  private start(record: RevisionRecord): Revision {
+    const { endpoint, revision } = record
     const { replicaEnv, log } = this.options
-    return new Replica({ endpoint, revision, index, env: replicaEnv }, log, () => this.announce())
+    const replicas = Array.from(
+      { length: record.replicas },
+      (_, index) => new Replica({ endpoint, revision, index, env: replicaEnv }, log, () => this.announce()),
+    )
+    return { record, replicas }
   }
 
   private async readShares(name: string, endpoint: Endpoint, seq: number): Promise<void> {
@@ -209,20 +224,16 @@ export class Fleet {
     if (entry) endpoint.traffic = { seq: entry.seq, shares: entry.value, at: Date.parse(entry.at) }
   }
 
-  private async retireIdle(name: string, { traffic, revisions }: Endpoint): Promise<void> {
+  /** Whether a revision has been without traffic for so long that nobody will want it back (F3). */
+  private isIdle({ revision, createdAt }: RevisionRecord, { traffic }: Endpoint): boolean {
+    if ((traffic?.shares[revision] ?? 0) > 0) return false
     const newest = Math.max(0, ...Object.keys(traffic?.shares ?? {}).map(Number))
-    for (const [revision, running] of revisions) {
-      if ((traffic?.shares[revision] ?? 0) > 0) continue
-      const isUpcoming = !traffic || revision > newest
-      const idleSince = isUpcoming ? Date.parse(running.record.createdAt) : traffic.at
-      if (Date.now() - idleSince < (isUpcoming ? UPCOMING_MS : this.options.warmMs)) continue
-      await markRetired(this.options.store, name, revision)
-      revisions.delete(revision)
-      this.end(running)
-    }
+    if (!traffic || revision > newest) return Date.now() - Date.parse(createdAt) > UPCOMING_MS
+    return Date.now() - traffic.at > this.options.warmMs
   }
 
-  private end({ record, replicas }: Revision): void {
+  private end({ revisions }: Endpoint, { record, replicas }: Revision): void {
+    revisions.delete(record.revision)
     this.options.log.info({ endpoint: record.endpoint, revision: record.revision }, 'a revision ends')
     for (const replica of replicas) {
       const ended = replica.stop().finally(() => this.ending.delete(ended))
@@ -235,6 +246,10 @@ export class Fleet {
     this.change.resolve()
     this.change = deferred()
   }
+}
+
+function newEndpoint(): Endpoint {
+  return { traffic: null, revisions: new Map(), schedule: new ShareSchedule(), trouble: null }
 }
 
 function readyReplicas(revision: Revision | undefined): readonly Replica[] {

@@ -8,7 +8,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
-import { announceGateway, endWithParent, RequestGauge } from '#core/serving'
+import { announceGateway, answerMalformed, endWithParent, RequestGauge } from '#core/serving'
 import { openStore } from '#core/storage'
 import { readConfig, type GatewayConfig } from './config.ts'
 import { Fleet } from './fleet.ts'
@@ -37,6 +37,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const state = { draining: false }
   const router = createRouter({ fleet, metrics, proxy: new Proxy(fleet, metrics), isDraining: () => state.draining })
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 120_000 }, router)
+  server.on('clientError', answerMalformed)
   const gauge = new RequestGauge(server)
   const url = await listen(server, config)
   endWithParent(() => process.exit(0))

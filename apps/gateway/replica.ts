@@ -36,6 +36,7 @@ const LONGEST_PAUSE_MS = 10_000
 const SETTLED_MS = 30_000
 const START_LIMIT_MS = 120_000
 const DRAIN_LIMIT_MS = 30_000
+const ANSWER_LIMIT_MS = 300_000
 /** So often a start must fail before we say that it will not succeed. */
 const STARTS_UNTIL_TROUBLE = 3
 /** The gateway stops sending before it asks a replica to end, so a short quiet is enough. */
@@ -133,8 +134,8 @@ export class Replica {
     this.connections = new Pool(`http://127.0.0.1:${line.port}`, {
       connections: 256,
       connectTimeout: 2_000,
-      headersTimeout: START_LIMIT_MS,
-      bodyTimeout: START_LIMIT_MS,
+      headersTimeout: ANSWER_LIMIT_MS,
+      bodyTimeout: ANSWER_LIMIT_MS,
     })
     this.log.info({ process: child.pid, ms: Math.round(performance.now() - this.startedAt) }, 'a replica is ready')
     this.set('ready')

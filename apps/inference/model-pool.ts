@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads'
 import { PlatformError } from '#core/errors'
 import { entryPoint } from '#core/execution'
-import type { ImageBatch, Predictions } from '#core/serving'
+import { imageCount, type ImageBatch, type Predictions } from '#core/serving'
 import type { FromModelThread, ModelThreadData, PassedError, ToModelThread } from './messages.ts'
 
 type BatchResult = readonly (Predictions | Error)[]
@@ -16,14 +16,19 @@ interface Pending {
   reject(error: Error): void
 }
 
+/** A batch that takes longer will never end, and only the end of the process frees its thread. */
+const batchLimitMs = (images: number): number => 60_000 + 2_000 * images
+
 /** One thread; it runs one batch at a time. */
 class ModelThread {
   readonly ready: Promise<readonly { images: number; ms: number }[]>
   private readonly worker: Worker
   private readonly pending = new Map<number, Pending>()
+  private readonly onDeath: (error: Error) => void
   private nextId = 1
 
   constructor(data: ModelThreadData, onDeath: (error: Error) => void) {
+    this.onDeath = onDeath
     this.worker = new Worker(entryPoint('model-thread'), { workerData: data })
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', (message: FromModelThread) => {
@@ -51,13 +56,16 @@ class ModelThread {
   predict(requests: readonly ImageBatch[]): Promise<BatchResult> {
     const id = this.nextId++
     const copies = requests.map(owned)
-    return new Promise((resolve, reject) => {
+    const images = requests.reduce((sum, request) => sum + imageCount(request), 0)
+    const hung = setTimeout(() => this.onDeath(new PlatformError('INTERNAL', 'a model hangs')), batchLimitMs(images))
+    const answered = new Promise<BatchResult>((resolve, reject) => {
       this.pending.set(id, { resolve, reject })
       this.send(
         { kind: 'predict', id, requests: copies.map(({ request }) => request) },
         copies.flatMap(({ buffers }) => buffers),
       )
     })
+    return answered.finally(() => clearTimeout(hung))
   }
 
   async close(): Promise<void> {
@@ -81,7 +89,7 @@ class ModelThread {
 export class ModelPool {
   private readonly threads: readonly ModelThread[]
 
-  /** @param onDeath - called when a thread dies: the replica cannot go on. */
+  /** @param onDeath - called when a thread dies or hangs: the replica cannot go on. */
   constructor(data: ModelThreadData, threads: number, onDeath: (error: Error) => void) {
     this.threads = Array.from({ length: threads }, () => new ModelThread(data, onDeath))
   }

@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { PlatformError, toPlatformError } from '#core/errors'
 import type { Logger } from '#core/log'
 import {
+  answerMalformed,
   deadlineOf,
   encodeResponse,
   errorBody,
@@ -49,6 +50,7 @@ export function buildServer(options: ReplicaOptions): FastifyInstance {
     // Longer than any proxy keeps an idle connection, so that the proxy closes first.
     keepAliveTimeout: 75_000,
     requestTimeout: 120_000,
+    clientErrorHandler: answerMalformed,
     frameworkErrors: (error, _request, reply) => sendError(reply as FastifyReply, error),
   })
   app.removeAllContentTypeParsers()

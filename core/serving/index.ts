@@ -38,7 +38,7 @@ export {
   type Predictions,
   type ServedModel,
 } from './image-model.ts'
-export { endWithParent, RequestGauge } from './lifetime.ts'
+export { answerMalformed, endWithParent, RequestGauge } from './lifetime.ts'
 export {
   decodeRequest,
   encodeResponse,

@@ -186,6 +186,14 @@ describe('an endpoint', () => {
     },
   )
 
+  it('refuses what is no HTTP at all in the same form', async () => {
+    const socket = net.connect(Number(new URL(gateway.url).port), '127.0.0.1')
+    socket.end('nonsense\r\n\r\n')
+    const chunks: Buffer[] = []
+    for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk)
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 400 .*\{"error":"this is no HTTP request"\}$/s)
+  })
+
   it('fails only the request whose image is broken', async () => {
     const broken = Buffer.from(green.subarray(0, 40))
     const responses = await Promise.all([green, broken, green, broken, green].map((body) => infer('colours', body)))
@@ -356,6 +364,12 @@ describe('an algorithm', () => {
 })
 
 describe('a gateway', () => {
+  it('serves every other endpoint when the record of one is damaged', async () => {
+    await temporary.store.create('endpoints/damaged/revisions/0000000001.json', Buffer.from('{'))
+    const healthy = await deploy('healthy')
+    expect(await predictImage(healthy.url, 'healthy', green)).toMatchObject({ class: 'green' })
+  })
+
   it('that is killed takes its replicas with it, and the next one brings every endpoint back', async () => {
     const own = await temporaryStore()
     const first = await startGateway(own.directory)
