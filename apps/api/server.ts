@@ -17,6 +17,7 @@ import {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PlatformError } from '#core/errors'
 import { loginRoutes, requireLogin } from './auth.ts'
+import { prepareDrain } from './drain.ts'
 import { RunFeed } from './run-feed.ts'
 import { pages } from './pages.ts'
 import type { ApiLimits, ApiPorts, ApiSettings } from './ports.ts'
@@ -101,7 +102,11 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
   requireLogin(server, ports.identity)
 
   const feed = new RunFeed(ports.engine, limits.pollMs)
-  server.addHook('preClose', async () => feed.close())
+  const drain = prepareDrain(server.server)
+  server.addHook('preClose', async () => {
+    feed.close()
+    drain()
+  })
   const context: RouteContext = { ports, settings, limits, feed }
   loginRoutes(server, ports.identity, limits.loginsPerMinute)
   for (const routes of [

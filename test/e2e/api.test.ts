@@ -2,6 +2,8 @@
 
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -270,6 +272,16 @@ describe('pipelines and runs', () => {
     await api.close()
     expect(await body).toMatch(/^event: report\n/)
   })
+
+  test('a connection on which nothing was asked does not keep the server from ending', async () => {
+    const url = new URL(await api.listen({ port: 0, host: '127.0.0.1' }))
+    const silent = connect(Number(url.port), '127.0.0.1')
+    await once(silent, 'connect')
+    await (await fetch(new URL('/api/health', url))).json()
+    const ended = once(silent, 'close')
+    await api.close()
+    await ended
+  }, 5_000)
 })
 
 describe('labelling', () => {

@@ -382,12 +382,12 @@ async function violations(): Promise<string[]> {
     const { violations } = await (
       globalThis as unknown as {
         axe: {
-          run(): Promise<{
+          run(options: object): Promise<{
             violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
           }>
         }
       }
-    ).axe.run()
+    ).axe.run({ resultTypes: ['violations'] })
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`))
