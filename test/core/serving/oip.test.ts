@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeRequest, encodeResponse, type InferRequest, type InferResponse } from '#core/serving'
+import { decodeRequest, encodeResponse, type InferRequest, type InferResponse, type OutputTensor } from '#core/serving'
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 const tensor = (fields: object) => ({ name: 'x', datatype: 'UINT8', shape: [2], data: [1, 2], ...fields })
@@ -240,5 +241,56 @@ describe('an answer', () => {
       asked({}),
     )
     expect(JSON.parse(body.toString())).toMatchObject({ outputs: [{ data: [null, null] }] })
+  })
+})
+
+describe('any bytes', () => {
+  const decodedOrRefused = (body: Uint8Array, headerLength?: string) => {
+    try {
+      decodeRequest(body, headerLength)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'INVALID_INPUT' })
+    }
+  }
+  const field = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom('BYTES', 'UINT8', 'FP32', [2], [0], [1, 2], [1, 2]),
+  )
+  const tensor = fc.record(
+    { name: field, datatype: field, shape: field, data: field, parameters: field },
+    { requiredKeys: [] },
+  )
+
+  it('are a request or an invalid one, never another failure', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (body) => decodedOrRefused(body)))
+    fc.assert(
+      fc.property(fc.array(tensor, { maxLength: 3 }), fc.jsonValue(), (inputs, outputs) =>
+        decodedOrRefused(Buffer.from(JSON.stringify({ inputs, outputs }))),
+      ),
+      { numRuns: 500 },
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.string(), (body, length) => decodedOrRefused(body, length)),
+    )
+  })
+
+  it('of a binary tensor come back as they were sent', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 5 }), (elements) => {
+        const output: OutputTensor = { name: 'x', datatype: 'BYTES', shape: [elements.length], data: elements }
+        const asked: InferRequest = { id: null, parameters: { binary_data_output: true }, inputs: [], outputs: [] }
+        const { body, headers } = encodeResponse(
+          { modelName: 'm', modelVersion: '1', id: null, outputs: [output] },
+          asked,
+        )
+        const jsonBytes = Number(headers['inference-header-content-length'])
+        const { outputs } = JSON.parse(body.subarray(0, jsonBytes).toString()) as { outputs: object[] }
+        const head = Buffer.from(JSON.stringify({ inputs: outputs }))
+        const request = decodeRequest(Buffer.concat([head, body.subarray(jsonBytes)]), String(head.length))
+        expect((request.inputs[0]!.data as Uint8Array[]).map((one) => [...one])).toEqual(
+          elements.map((one) => [...one]),
+        )
+      }),
+    )
   })
 })
