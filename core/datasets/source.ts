@@ -81,7 +81,7 @@ async function arrivalOf(root: string, { entry, location, path: relative }: Foun
 
 function isInside(target: Buffer, root: string): boolean {
   const start = Buffer.from(root.endsWith(path.sep) ? root : root + path.sep)
-  return target.subarray(0, start.length).equals(start)
+  return target.equals(Buffer.from(root)) || target.subarray(0, start.length).equals(start)
 }
 
 const reasons: Readonly<Record<string, string>> = {

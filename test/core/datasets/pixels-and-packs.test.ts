@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
+import { extract } from 'tar-stream'
+import { describe, expect, it } from 'vitest'
+import { addImages, commitLabels, openVersion, pixelMatrix, readPixelRows } from '#core/datasets'
+import { decodePixels } from '#core/images'
+import type { DatasetVersion } from '#core/steps'
+import { blobKey, createMemoryStore, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
+import { jpegImage, pngImage } from '../../support/images.ts'
+import { stepContext, temporaryFolder, type TestContext } from './support.ts'
+
+const inFolder = temporaryFolder()
+const size = { height: 12, width: 10 }
+const rowBytes = 12 * 10 * 3
+
+async function someImages(): Promise<{ ctx: TestContext; version: DatasetVersion }> {
+  const store = createMemoryStore()
+  const images = []
+  for (let seed = 0; seed < 9; seed++)
+    images.push({ name: `${seed}`, bytes: seed % 2 ? await pngImage(seed) : await jpegImage(seed, { width: 50 }) })
+  const version = await addImages(store, 'things', images, { by: 'ada' })
+  const scratchDir = inFolder(version.version.slice(0, 8))
+  mkdirSync(scratchDir, { recursive: true })
+  return { ctx: stepContext({ store, scratchDir }), version }
+}
+
+describe('the pixel matrix', () => {
+  it('holds the pixels that serving decodes, rows in ascending order of digest', async () => {
+    const { ctx, version } = await someImages()
+    const matrix = await pixelMatrix(ctx, version, size)
+    expect(matrix).toMatchObject({ images: 9, ...size })
+    const bytes = await readFile(matrix.file)
+    expect(bytes).toHaveLength(9 * rowBytes)
+    const reader = await openVersion(ctx.store, version)
+    for (const [row, { digest }] of (await reader.facts()).entries()) {
+      const expected = await decodePixels(await reader.imageBytes(digest), size)
+      expect(bytes.subarray(row * rowBytes, (row + 1) * rowBytes).equals(expected)).toBe(true)
+    }
+    expect(ctx.said.at(-1)).toEqual({ done: 9, total: 9, unit: 'images', note: 'decoding' })
+  })
+
+  it('is decoded once for all versions with the same images, and once for each size', async () => {
+    const { ctx, version } = await someImages()
+    await pixelMatrix(ctx, version, size)
+    const [row] = await (await openVersion(ctx.store, version)).labels()
+    const labelled = await commitLabels(ctx.store, version, [{ ...row!, label: 'dent' }], { by: 'ada', note: '' })
+    ctx.said.length = 0
+    await pixelMatrix(ctx, labelled, size)
+    expect(ctx.said).toEqual([])
+    await pixelMatrix(ctx, labelled, { height: 8, width: 8 })
+    expect(ctx.said.at(-1)).toMatchObject({ done: 9 })
+  })
+
+  it('is decoded again when its blob was collected', async () => {
+    const { ctx, version } = await someImages()
+    const matrix = await pixelMatrix(ctx, version, size)
+    await ctx.store.delete(blobKey(sha256Hex(await readFile(matrix.file))))
+    ctx.said.length = 0
+    await pixelMatrix(ctx, version, size)
+    expect(ctx.said.at(-1)).toMatchObject({ done: 9 })
+  })
+
+  it('gives rows by range and by number, in the order asked for', async () => {
+    const { ctx, version } = await someImages()
+    const matrix = await pixelMatrix(ctx, version, size)
+    const bytes = await readFile(matrix.file)
+    const row = (number: number): Uint8Array => bytes.subarray(number * rowBytes, (number + 1) * rowBytes)
+    expect(
+      Buffer.from(await readPixelRows(matrix, { start: 2, count: 3 })).equals(
+        bytes.subarray(2 * rowBytes, 5 * rowBytes),
+      ),
+    ).toBe(true)
+    const picked = Buffer.from(await readPixelRows(matrix, Int32Array.of(4, 5, 0, 8)))
+    expect(picked.equals(Buffer.concat([row(4), row(5), row(0), row(8)]))).toBe(true)
+    await expect(readPixelRows(matrix, [9])).rejects.toThrow(RangeError)
+  })
+})
+
+describe('packs', () => {
+  it('are tar files of the image files, named by digest', async () => {
+    const { ctx, version } = await someImages()
+    const reader = await openVersion(ctx.store, version)
+    const [first] = await reader.facts()
+    const tar = extract()
+    tar.end(Buffer.from(await readBlob(ctx.store, first!.pack)))
+    const names: string[] = []
+    for await (const entry of tar) {
+      const parts: Uint8Array[] = []
+      for await (const part of entry as unknown as AsyncIterable<Uint8Array>) parts.push(part)
+      expect(entry.header.name).toMatch(new RegExp(`^${sha256Hex(Buffer.concat(parts))}\\.(png|jpeg)$`))
+      names.push(entry.header.name)
+    }
+    expect(names).toHaveLength(9)
+    expect(names).toEqual([...names].sort())
+  })
+
+  it('give one image, all images, or those asked for', async () => {
+    const { ctx, version } = await someImages()
+    const reader = await openVersion(ctx.store, version)
+    const digests = (await reader.facts()).map(({ digest }) => digest)
+    const digestsOf = async (wanted?: readonly string[]): Promise<string[]> => {
+      const found: string[] = []
+      for await (const { digest, bytes } of reader.images(wanted)) {
+        expect(sha256Hex(bytes)).toBe(digest)
+        found.push(digest)
+      }
+      return found
+    }
+    expect(await digestsOf()).toEqual(digests)
+    expect(await digestsOf([digests[7]!, digests[1]!])).toEqual([digests[1], digests[7]])
+    expect(sha256Hex(await reader.imageBytes(digests[3]!))).toBe(digests[3])
+    await expect(reader.imageBytes('0'.repeat(64))).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' })
+  })
+
+  it('whose bytes went bad are noticed, never used', async () => {
+    const { ctx, version } = await someImages()
+    const [first] = await (await openVersion(ctx.store, version)).facts()
+    const damaged = withDamage(ctx.store, blobKey(first!.pack))
+    const reader = await openVersion(damaged, version)
+    await expect(reader.imageBytes(first!.digest)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' })
+    await expect(pixelMatrix({ ...ctx, store: damaged }, version, size)).rejects.toMatchObject({
+      code: 'OBJECT_CORRUPT',
+    })
+  })
+})
+
+/** The store, with one bit of one object's ranges turned. */
+function withDamage(store: ObjectStore, damagedKey: string): ObjectStore {
+  const getRange: ObjectStore['getRange'] = async (key, offset, length) => {
+    const bytes = await store.getRange(key, offset, length)
+    if (key === damagedKey) bytes[10] = bytes[10]! ^ 1
+    return bytes
+  }
+  return new Proxy(store, {
+    get: (target, property) => {
+      const value: unknown = property === 'getRange' ? getRange : Reflect.get(target, property)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
