@@ -6,7 +6,6 @@
  * K3  A child that dies is started again; runs go on, because their state is in the store and in Temporal's database.
  * K4  A restart keeps the ports, so that links and clients stay right.
  */
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -25,6 +24,8 @@ export interface StackOptions {
   readonly env: NodeJS.ProcessEnv
   /** One line of progress at a time, for waits of more than a moment. */
   readonly say: (line: string) => void
+  /** One line when a child died; left out, deaths are only seen in the logs. */
+  readonly onDeath?: (line: string) => void
 }
 
 export interface Stack {
@@ -161,11 +162,9 @@ class ProcessTree implements Stack {
   }
 
   async #startEntry(name: EntryPoint, port: number): Promise<void> {
-    const file = entryPoint(name)
-    if (!existsSync(file)) return this.options.say(`${name} is not built yet: left out`)
     await this.#startChild({
       name,
-      command: [process.execPath, file],
+      command: [process.execPath, entryPoint(name)],
       env: this.#environment(port),
       logFile: path.join(this.state.logs, `${name}.log`),
       isReady: isReadyLine,
@@ -174,7 +173,7 @@ class ProcessTree implements Stack {
   }
 
   async #startChild(spec: ChildSpec): Promise<void> {
-    const child = new SupervisedChild(spec, () => this.#record())
+    const child = new SupervisedChild(spec, () => this.#record(), this.options.onDeath)
     this.#children.push(child)
     await child.start()
   }

@@ -39,10 +39,14 @@ export class SupervisedChild {
   #logOffset = 0
   #timer: NodeJS.Timeout | null = null
 
-  /** @param onChange - called when a process appeared or disappeared, to record it. */
+  /**
+   * @param onChange - called when a process appeared or disappeared, to record it.
+   * @param onDeath - called with a line for people when it died and will be started again.
+   */
   constructor(
     readonly spec: ChildSpec,
     private readonly onChange: () => void,
+    private readonly onDeath: (line: string) => void = () => undefined,
   ) {}
 
   /** The living process; null between two lives. */
@@ -115,6 +119,7 @@ export class SupervisedChild {
   #again(): void {
     if (this.#stopping) return
     if (Date.now() - this.#startedAt > SETTLED_MS) this.#pauseMs = FIRST_PAUSE_MS
+    this.onDeath(`${this.spec.name} died and is started again; its log is ${this.spec.logFile}`)
     this.#timer = setTimeout(() => {
       if (this.#stopping) return
       // A failed start is tried again like any other end.

@@ -24,7 +24,7 @@ export const TEMPORAL_CLI_VERSION = '1.5.1'
 const OLDEST_SERVER = [1, 29]
 const GO_PACKAGE = `github.com/temporalio/cli/cmd/temporal@v${TEMPORAL_CLI_VERSION}`
 /** What `go install` compiles from nothing, for the progress line. */
-const GO_PACKAGES_ABOUT = 1_100
+const GO_PACKAGES_ABOUT = 1_300
 
 export function cacheFolder(env = process.env) {
   return path.join(env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'gyre', 'bin')

@@ -20,11 +20,10 @@ export async function dev(options: DevOptions): Promise<void> {
   const invocation = new Invocation(options)
   const interrupt = onInterrupt()
   const started = Date.now()
+  const say = (line: string) => invocation.remark(`gyre: ${line}`)
   const stack = await startStack({
-    state: invocation.state,
-    env: invocation.env,
-    ports: askedPorts(options),
-    say: (line) => invocation.remark(`gyre: ${line}`),
+    ...{ state: invocation.state, env: invocation.env, ports: askedPorts(options) },
+    ...{ say, onDeath: say },
   })
   try {
     const readyMs = Date.now() - started
