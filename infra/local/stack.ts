@@ -202,7 +202,11 @@ class ProcessTree implements Stack {
       return identity ? [{ name: child.spec.name, ...identity }] : []
     })
     const server = this.#temporalServer ? [{ name: 'temporal-server', ...this.#temporalServer }] : []
-    this.state.writeJson('processes.json', [...running, ...server])
+    try {
+      this.state.writeJson('processes.json', [...running, ...server])
+    } catch {
+      // On a full disk the stack goes on; its children still end with their pipes.
+    }
   }
 
   async stop({ hurry = false } = {}): Promise<void> {

@@ -133,7 +133,8 @@ async function goBuild(folder, say) {
   })
   const timer = setInterval(() => {
     const seconds = Math.round((Date.now() - started) / 1000)
-    say(`building the Temporal server: ${packages} of about ${GO_PACKAGES_ABOUT} packages, ${seconds} s`)
+    const compiled = packages > 0 ? `${packages} of about ${GO_PACKAGES_ABOUT} packages, ` : ''
+    say(`building the Temporal server: ${compiled}${seconds} s`)
   }, 10_000)
   try {
     const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
