@@ -95,7 +95,7 @@ export class Proxy {
     return bytes
   }
 
-  /** One more try after an answer that broke off; as many as fit in time while no connection could be made at all. */
+  /** One more try after an answer that broke off; as many as fit in time while there is no connection at all. */
   private async send(target: Target, request: IncomingMessage, body: Buffer, signal: AbortSignal): Promise<Answer> {
     const deadline = performance.now() + HOLD_MS
     let failed: Replica | null = null
@@ -169,16 +169,14 @@ function codeOf(error: unknown): string {
   return String((error as { code?: unknown } | null)?.code ?? '')
 }
 
-/** The request never left. */
+/** There is no connection: the replica is not there yet, or known to be gone. */
 function isConnectFailure(error: unknown): boolean {
   return ['ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(codeOf(error))
 }
 
 /** The connection ended before the whole answer was here. */
 function isBrokenOff(error: unknown): boolean {
-  return (
-    ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_ABORTED'].includes(codeOf(error)) || error instanceof TypeError
-  )
+  return ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(codeOf(error))
 }
 
 function unreachable(endpoint: string, cause: unknown): PlatformError {
