@@ -4,13 +4,11 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
-import { installationRoot } from '#core/execution'
+import { codeVersion } from '#core/execution'
 import { buildPlan, loadPipelines, type LoadedPipeline } from '#core/planning'
 import type { Plan } from '#core/plan'
 import {
@@ -91,7 +89,7 @@ class TemporalEngine implements Engine {
     return buildPlan(loaded.definition, params, {
       pipeline: loaded.digest,
       bundle: bundle.sha256,
-      builtIn: (step) => codeVersions()[step] ?? 'unversioned',
+      builtIn: codeVersion,
     })
   }
 
@@ -370,13 +368,4 @@ function decodePayload(data: Uint8Array | null | undefined): unknown {
 function newRunId(pipeline: string): string {
   const at = new Date().toISOString().replaceAll(/[-:]/g, '')
   return `${pipeline}-${at.slice(0, 8)}-${at.slice(9, 15)}-${randomBytes(2).toString('hex')}`
-}
-
-let versions: Readonly<Record<string, string>> | undefined
-
-/** Digest of everything that each built-in step's body is made of, written by the build. */
-function codeVersions(): Readonly<Record<string, string>> {
-  return (versions ??= JSON.parse(
-    readFileSync(path.join(installationRoot(), 'dist/code-versions.json'), 'utf8'),
-  ) as Record<string, string>)
 }

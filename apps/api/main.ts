@@ -15,8 +15,10 @@ import { composePorts } from './compose.ts'
 import { readConfig, type ApiConfig } from './config.ts'
 import { createEngine } from './engine.ts'
 import { buildServer, type Api } from './server.ts'
+import { removeOldUploads } from './uploads.ts'
 
 const log = createLogger('api')
+const TIDY_MS = 6 * 3_600_000
 
 try {
   await run(readConfig(process.env))
@@ -49,6 +51,10 @@ async function run(config: ApiConfig): Promise<void> {
   })
   const url = await listen(server, config)
   endWithParent(() => process.exit(0))
+  const tidy = () =>
+    void removeOldUploads(uploadsDir).catch((error: unknown) => log.warn({ err: error }, 'old uploads stay'))
+  tidy()
+  setInterval(tidy, TIDY_MS).unref()
   let ending: Promise<void> | null = null
   const end = async () => {
     await server.close()

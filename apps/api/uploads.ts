@@ -2,13 +2,14 @@
 
 import type { MultipartFile, MultipartValue } from '@fastify/multipart'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { PlatformError } from '#core/errors'
 
 const LONGEST_NAME = 120
+const KEPT_MS = 14 * 24 * 3_600_000
 
 export interface Upload {
   readonly folder: string
@@ -50,6 +51,15 @@ export async function receiveUpload(
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
+  }
+}
+
+/** Removes uploads that nobody can need any more: a task reads its images within days, also after a resume. */
+export async function removeOldUploads(uploadsDir: string, now: number = Date.now()): Promise<void> {
+  for (const name of await readdir(uploadsDir).catch(() => [])) {
+    const folder = path.join(uploadsDir, name)
+    const { mtimeMs } = await stat(folder)
+    if (now - mtimeMs > KEPT_MS) await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -13,7 +13,7 @@ import { silentLogger } from '#core/log'
 import { RunFeed } from '../../apps/api/run-feed.ts'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import type { ApiLimits } from '../../apps/api/ports.ts'
-import { safeName } from '../../apps/api/uploads.ts'
+import { removeOldUploads, safeName } from '../../apps/api/uploads.ts'
 import { fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
 
 let world: FakeWorld
@@ -456,6 +456,24 @@ describe('models and tasks', () => {
     const refused = await api.inject({ method: 'POST', url: '/api/batches', ...multipart(files) })
     expect([400, 413]).toContain(refused.statusCode)
     expect(world.engine.asked).toEqual([])
+    expect(await readdir(uploadsDir)).toEqual([])
+  })
+
+  test('a task that does not start leaves no images', async () => {
+    vi.spyOn(world.engine, 'start').mockRejectedValue(
+      new PlatformError('MODEL_NOT_FOUND', 'there is no model surface-defects; see gyre model list'),
+    )
+    const refused = await api.inject({ method: 'POST', url: '/api/batches', ...multipart([['a.png', 'bytes']]) })
+    expect(refused.json().code).toBe('MODEL_NOT_FOUND')
+    expect(await readdir(uploadsDir)).toEqual([])
+  })
+
+  test('images go two weeks after they were dropped', async () => {
+    const made = await api.inject({ method: 'POST', url: '/api/batches', ...multipart([['a.png', 'bytes']]) })
+    const day = 24 * 3_600_000
+    await removeOldUploads(uploadsDir, Date.now() + 13 * day)
+    expect(await readdir(uploadsDir)).toEqual([made.json().id])
+    await removeOldUploads(uploadsDir, Date.now() + 15 * day)
     expect(await readdir(uploadsDir)).toEqual([])
   })
 

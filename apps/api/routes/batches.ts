@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -28,9 +29,10 @@ const RESULTS: Record<BatchFormat, { type: string; attachment: boolean }> = {
 
 /** Self-service tasks: a model over dropped images, a folder or a dataset. */
 export function batchRoutes(server: Api, { ports: { batches, engine }, settings, limits }: RouteContext): void {
+  const uploadFolder = (id: string) => path.join(settings.uploadsDir, id)
   const receive = async (call: FastifyRequest, id: string): Promise<z.infer<typeof request>> => {
     if (!call.isMultipart()) return parse(call.body)
-    const upload = await receiveUpload(call.parts(), path.join(settings.uploadsDir, id), {
+    const upload = await receiveUpload(call.parts(), uploadFolder(id), {
       fileBytes: limits.uploadFileBytes,
       totalBytes: limits.uploadTotalBytes,
     })
@@ -48,8 +50,15 @@ export function batchRoutes(server: Api, { ports: { batches, engine }, settings,
     },
     async (call, reply) => {
       const runId = `${BATCH_PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
-      const params = await receive(call, runId)
-      return reply.code(201).send(await engine.start(BATCH_PIPELINE, params, { by: call.principal.name, runId }))
+      try {
+        const params = await receive(call, runId)
+        const started = await engine.start(BATCH_PIPELINE, params, { by: call.principal.name, runId })
+        return reply.code(201).send(started)
+      } catch (error) {
+        // A task that did not start needs no images.
+        await rm(uploadFolder(runId), { recursive: true, force: true })
+        throw error
+      }
     },
   )
 

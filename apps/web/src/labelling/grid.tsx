@@ -94,7 +94,12 @@ export function Grid({ dataset, view, layout, row, onToggle, onFocus }: GridProp
               onClick={() => onToggle(at)}
               onFocus={() => onFocus(at)}
             >
-              <img src={thumbnailUrl(dataset, digest, single ? 640 : 160)} alt="" draggable={false} />
+              <img
+                src={thumbnailUrl(dataset, digest, single ? 640 : 160)}
+                alt=""
+                draggable={false}
+                fetchPriority="high"
+              />
               {given ? (
                 <span className="misfit">
                   <Icon

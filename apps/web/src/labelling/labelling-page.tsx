@@ -51,7 +51,11 @@ function apiOf({ id, dataset }: Session): SessionApi {
     undo: () => post(`${path}/undo`),
     state: async () => (await get<Session>(path)).state,
     preload: ({ images, kind }) => {
-      for (const digest of images) new Image().src = thumbnailUrl(dataset, digest, kind === 'single' ? 640 : 160)
+      for (const digest of images) {
+        const image = new Image()
+        image.fetchPriority = 'low'
+        image.src = thumbnailUrl(dataset, digest, kind === 'single' ? 640 : 160)
+      }
     },
   }
 }
@@ -150,7 +154,7 @@ function Desk({ session }: { session: Session }) {
     <div className="desk" onPointerDown={() => store.touch()}>
       <h1 className="visually-hidden">Label {session.dataset}</h1>
       <Standing session={session} sitting={sitting} />
-      {sitting.trouble ? (
+      {sitting.trouble && sitting.state.status === 'open' ? (
         <p className="desk-trouble" role="alert">
           <Icon name="attention" size={14} /> {sitting.trouble}
         </p>

@@ -81,6 +81,11 @@ export class SessionStore {
     this.#active = { ms: this.#active.ms + Math.min(now - this.#active.since, IDLE_MS), since: now }
   }
 
+  /** Milliseconds of work on the screen in hand. */
+  get activeMs(): number {
+    return this.#active.ms
+  }
+
   say(said: string): void {
     this.#set({ said })
   }
@@ -96,14 +101,17 @@ export class SessionStore {
     const { view, pace } = this.#sitting
     if (!view || this.#undoing) return
     this.touch()
-    const activeMs = this.#active.ms
+    const { activeMs } = this
     const answer = answerOf(view, className, activeMs)
     this.#answered.set(answer.screen, answer)
     this.#unsent.push(answer)
     const images = view.screen.images.length
     this.#next({
       pace: { images: pace.images + images, activeMs: pace.activeMs + activeMs },
-      said: className === null ? 'Skipped.' : `${images - answer.misfits.length} images: ${className}.`,
+      said:
+        className === null
+          ? 'The last screen was skipped.'
+          : `Last screen: ${className}, ${images - answer.misfits.length} of ${images}.`,
     })
     this.#sending ??= this.#send()
   }

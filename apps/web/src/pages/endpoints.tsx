@@ -49,7 +49,9 @@ function EndpointCard({ endpoint }: { endpoint: EndpointView }) {
         ))}
       </ul>
       {endpoint.url ? (
-        <Command text={`curl --data-binary @IMAGE ${endpoint.url}/v2/models/${endpoint.name}/infer`} />
+        <Command
+          text={`curl -H 'content-type: image/jpeg' --data-binary @IMAGE.jpg ${endpoint.url}/v2/models/${endpoint.name}/infer`}
+        />
       ) : null}
       <TryIt endpoint={endpoint.name} />
     </section>

@@ -97,10 +97,11 @@ function Results({ id }: { id: string }) {
   return (
     <Section title="Results">
       <Loaded query={useBatchRows(id, true)}>
-        {(rows) => {
+        {(all) => {
+          const rows = all.filter((row) => row.class !== null)
           if (!rows.length) return <Empty title="No image gave a result." />
           const classes = tally(rows)
-          const shown = rows.filter((row) => wanted === null || row.class === wanted).slice(0, SHOWN)
+          const shown = rows.filter((row) => wanted === null || row.class === wanted)
           return (
             <>
               <div className="filters" role="group" aria-label="Filter by class">
@@ -123,7 +124,6 @@ function Results({ id }: { id: string }) {
                   { title: 'Score', cell: ({ score }) => (score === null ? '–' : percent(score)), figures: true },
                 ]}
               />
-              {rows.length > SHOWN ? <p className="muted">The first {SHOWN} of them; the CSV has all.</p> : null}
             </>
           )
         }}
@@ -132,6 +132,7 @@ function Results({ id }: { id: string }) {
   )
 }
 
+/** Images by class, the most frequent class first. */
 function tally(rows: readonly BatchRow[]): [string, number][] {
   const tallied = new Map<string, number>()
   for (const { class: name } of rows) if (name !== null) tallied.set(name, (tallied.get(name) ?? 0) + 1)

@@ -1,6 +1,7 @@
 /** A list as a table: j and k move, Enter opens, the row is a link for the mouse and for assistive technology. */
-import { useEffect, useRef, type ReactNode } from 'react'
+import { useEffect, useRef, useState, type ReactNode } from 'react'
 import { Link, useNavigate } from 'react-router'
+import { count } from './format.ts'
 
 export interface Column<T> {
   readonly title: string
@@ -20,7 +21,11 @@ interface TableProps<T> {
   readonly to?: (row: T) => string
 }
 
+/** A list may have a hundred thousand rows; a page shows what a person can read. */
+const ROWS_AT_ONCE = 200
+
 export function Table<T>({ label, rows, columns, keyOf, to }: TableProps<T>) {
+  const [limit, setLimit] = useState(ROWS_AT_ONCE)
   const body = useRef<HTMLTableSectionElement>(null)
   const navigate = useNavigate()
   useEffect(() => {
@@ -50,7 +55,7 @@ export function Table<T>({ label, rows, columns, keyOf, to }: TableProps<T>) {
           </tr>
         </thead>
         <tbody ref={body}>
-          {rows.map((row) => (
+          {rows.slice(0, limit).map((row) => (
             <tr
               key={keyOf(row)}
               data-link={Boolean(to)}
@@ -74,6 +79,11 @@ export function Table<T>({ label, rows, columns, keyOf, to }: TableProps<T>) {
           ))}
         </tbody>
       </table>
+      {rows.length > limit ? (
+        <button type="button" className="more table-more" onClick={() => setLimit(limit + ROWS_AT_ONCE)}>
+          Show {count(Math.min(ROWS_AT_ONCE, rows.length - limit))} more of {count(rows.length)}
+        </button>
+      ) : null}
     </div>
   )
 }
