@@ -34,17 +34,20 @@ export interface Bookkeeping {
 export interface BookkeepingPorts {
   readonly store: ObjectStore
   readonly steps: ReadonlyMap<string, StepDefinition>
+  /** Digest of a built-in step's code as this worker has it. */
+  readonly codeVersion: (step: string) => string
   readonly requestStop: (session: string, by: string) => Promise<void>
 }
 
-export function createBookkeeping({ store, steps, requestStop }: BookkeepingPorts): Bookkeeping {
+export function createBookkeeping(ports: BookkeepingPorts): Bookkeeping {
+  const { store, requestStop } = ports
   const guarded =
     <A, R>(work: (args: A) => Promise<R>) =>
     (args: A): Promise<R> =>
       work(args).catch((error: unknown) => Promise.reject(toFailure(error)))
   return {
     resolveNodes: guarded(({ run, nodes }) =>
-      Promise.all(nodes.map(({ node, input }) => resolveNode(store, steps, run, node, input))),
+      Promise.all(nodes.map(({ node, input }) => resolveNode(ports, run, node, input))),
     ),
     recordNode: guarded(async ({ call, output, startedAt }) => {
       const endedAt = new Date().toISOString()
@@ -63,8 +66,7 @@ export function createBookkeeping({ store, steps, requestStop }: BookkeepingPort
 }
 
 async function resolveNode(
-  store: ObjectStore,
-  steps: ReadonlyMap<string, StepDefinition>,
+  { store, steps, codeVersion }: BookkeepingPorts,
   run: string,
   node: PlanNode,
   given: Json,
@@ -77,11 +79,15 @@ async function resolveNode(
   if (!checked.success) return { kind: 'invalid', code: 'INVALID_INPUT', message: `input ${issueText(checked.error)}` }
   const input = checked.data as Json
   if (!node.policy.cache) return { kind: 'run', input, key: null, reason: 'runs every time' }
+  // A plan made before an upgrade names code that this worker no longer has: what it gives now must not pass for that code's.
+  const upgraded = !node.bundle && codeVersion(node.step) !== node.codeVersion
   const key = cacheKey(node.step, node.codeVersion, await keyedInput(store, steps.get(node.step), input))
   const entry = await lookUp(store, key)
   if (typeof entry === 'string') {
     const reason = entry === 'none' ? 'no equal result yet' : 'an equal result exists, but its artifact is gone'
-    return { kind: 'run', input, key, reason }
+    return upgraded
+      ? { kind: 'run', input, key: null, reason: 'runs with newer code than the plan was made with' }
+      : { kind: 'run', input, key, reason }
   }
   const at = new Date().toISOString()
   const reason = `same code, inputs and parameters as ${entry.run}`

@@ -61,10 +61,16 @@ export default definePipeline({
       champion: `${name}@champion`,
       minGain: params.minGain,
     })
-    const registered = step('register', steps.registerModel, { name, model, report })
+    // Registering makes it the champion, so a person is asked before that.
     const approval = params.askBeforeDeploy
       ? step('approve', steps.approve, { subject: report, question: `Deploy ${name}?` }, { when: report.beatsChampion })
       : null
+    const registered = step(
+      'register',
+      steps.registerModel,
+      { name, model, report },
+      approval ? { when: approval.approved } : {},
+    )
     const endpoint = step(
       'deploy',
       steps.deployEndpoint,
@@ -75,7 +81,7 @@ export default definePipeline({
         captureBytes: params.captureBytes,
         captureDataset: dataset,
       },
-      { when: approval ? approval.approved : report.beatsChampion },
+      { when: report.beatsChampion },
     )
     step('prove', steps.proveEndpoint, { endpoint, report, version: labelled.version, oracle })
   },

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import { createProcessJobRunner, createProcessServiceHost, type JobRunner, type ServiceHost } from '#core/compute'
-import { runAsJob, runInThread } from '#core/execution'
+import { codeVersion, runAsJob, runInThread } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -46,6 +46,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     bookkeeping: createBookkeeping({
       store,
       steps: builtInSteps,
+      codeVersion,
       requestStop: (session, by) => requestStop(store, session, by),
     }),
     stepPorts: {

@@ -11,7 +11,8 @@ const schema = z.object({
   GYRE_TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
   GYRE_NAMESPACE: z.string().default('default'),
   GYRE_GATEWAY_URL: z.string().default('http://127.0.0.1:8100'),
-  GYRE_QUEUES: z.string().default('pipeline,cpu'),
+  /** One machine serves all classes; on a cluster each worker names its own. */
+  GYRE_QUEUES: z.string().default('pipeline,cpu,gpu'),
   GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().default(1_000),
   GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(3_000),
 })

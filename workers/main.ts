@@ -3,7 +3,7 @@
 import { Runtime, type Worker } from '@temporalio/worker'
 import { compose } from './compose.ts'
 import { readConfig } from './config.ts'
-import { createCpuWorker } from './cpu.ts'
+import { createComputeWorker } from './compute.ts'
 import { createPipelineWorker } from './pipeline.ts'
 import { pinoForTemporal } from './temporal-log.ts'
 
@@ -12,7 +12,8 @@ Runtime.install({ logger: pinoForTemporal(), shutdownSignals: ['SIGTERM', 'SIGIN
 const parts = await compose(config)
 const workers: Worker[] = []
 if (config.queues.includes('pipeline')) workers.push(await createPipelineWorker(config, parts))
-if (config.queues.includes('cpu')) workers.push(await createCpuWorker(config, parts))
+for (const queue of ['cpu', 'gpu'] as const)
+  if (config.queues.includes(queue)) workers.push(await createComputeWorker(`gyre-${queue}`, config, parts))
 
 // The parent holds the other end of standard input: when it is gone, so are we.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume()

@@ -1,4 +1,5 @@
 /** `--param key=value` as the values that a pipeline's parameters want. */
+import path from 'node:path'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
 
@@ -26,7 +27,8 @@ export function parseParams(pairs: readonly string[], schema: unknown): Record<s
 }
 
 function valueOf(text: string, type: string | undefined): unknown {
-  if (type === 'string') return text
+  // The work happens in another process: a path is meant from here.
+  if (type === 'string') return /^\.{1,2}(\/|$)/.test(text) ? path.resolve(text) : text
   if (type === 'array' && !text.startsWith('[')) return text.split(',').map((item) => item.trim())
   try {
     return JSON.parse(text)

@@ -53,7 +53,9 @@ export async function stepOverhead(folder: string, say: (line: string) => void):
         ...common,
         taskQueue: 'gyre-pipeline',
         workflowBundle: await bundled('../../workflows/index.ts'),
-        activities: { ...createBookkeeping({ store, steps, requestStop: async () => undefined }) },
+        activities: {
+          ...createBookkeeping({ store, steps, codeVersion: () => 'v', requestStop: async () => undefined }),
+        },
       }),
       Worker.create({
         ...common,

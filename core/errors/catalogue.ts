@@ -25,7 +25,7 @@ export const CATALOGUE = {
     httpStatus: 500,
   },
   INVALID_NAME: {
-    when: 'A name does not match [a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?.',
+    when: 'A name has other characters than lower-case letters, digits and inner hyphens, or more than 40.',
     remedy: 'Use lower-case letters, digits and hyphens, at most 40.',
     ...user,
   },
@@ -65,6 +65,11 @@ export const CATALOGUE = {
     when: 'The run is in flight or completed, so there is nothing to resume.',
     remedy: 'Start a new run, or wait for this one.',
     ...conflict,
+  },
+  STEP_FAILED: {
+    when: 'A step of your own called `fail`.',
+    remedy: 'Do as its message says; `gyre run resume`.',
+    ...failed,
   },
   STEP_OUTPUT_INVALID: {
     when: 'A step returned something its output schema refuses.',

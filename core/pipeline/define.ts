@@ -99,7 +99,9 @@ export interface UserStep<I extends z.ZodType = z.ZodType, O extends z.ZodType =
  * })
  */
 export function defineStep<I extends z.ZodType, O extends z.ZodType>(
-  definition: Pick<UserStep<I, O>, 'name' | 'input' | 'output' | 'run'> & { readonly policy?: Partial<StepPolicy> },
+  definition: Pick<UserStep<I, O>, 'name' | 'input' | 'output' | 'run'> & {
+    readonly policy?: Partial<StepPolicy & { queue: 'cpu' | 'gpu' }>
+  },
 ): UserStep<I, O> {
   const step: UserStep<I, O> = {
     kind: 'activity',

@@ -17,4 +17,5 @@ export {
   type UserStep,
   type UserStepContext,
 } from './define.ts'
+export { fail } from './fail.ts'
 export { all, any, atLeast, makeRef, not, refOf, toCondition, type Ref, type When, type Wired } from './ref.ts'

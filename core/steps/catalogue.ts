@@ -74,7 +74,8 @@ export const annotate = defineBuiltIn({
     certificate: a.certificate.nullable(),
     stats: a.labellingStats,
   }),
-  policy: { queue: 'cpu', timeout: '365d' },
+  // Weeks of work see many restarts of workers: each is an attempt, none is a failure.
+  policy: { queue: 'cpu', timeout: '365d', attempts: 10_000 },
   files: ['oracle'],
 })
 

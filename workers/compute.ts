@@ -14,14 +14,16 @@ import type { WorkerConfig } from './config.ts'
 /** Labelling sessions wait for people most of the time, so more activities are taken than there are cores. */
 const WAITING_SESSIONS = 16
 
-export function createCpuWorker(
+/** @param queue - the class of machine that this one is: steps that ask for GPUs go to `gyre-gpu` alone. */
+export function createComputeWorker(
+  queue: 'gyre-cpu' | 'gyre-gpu',
   config: WorkerConfig,
   { connection, stepPorts, inThread, asJob }: Composition,
 ): Promise<Worker> {
   return Worker.create({
     connection,
     namespace: config.temporal.namespace,
-    taskQueue: 'gyre-cpu',
+    taskQueue: queue,
     activities: {
       ...datasetActivities(stepPorts, inThread),
       ...labellingActivities(stepPorts, inThread),
