@@ -190,6 +190,7 @@ export function verifyCertificate(
   if (!round?.audit) return [`round ${last.round} is not an audit`]
 
   const frozenLabels = new Map(evidence.labels)
+  const unmended = last.sample.filter(({ image, judged }) => (frozenLabels.get(image) ?? null) !== judged)
   for (const { image, label } of last.sample) frozenLabels.set(image, label)
   const sorted = [...frozenLabels].sort(([a], [b]) => (a < b ? -1 : 1))
   const frozen = freezeDigest(sorted)
@@ -211,6 +212,7 @@ export function verifyCertificate(
     if (JSON.stringify(stated) !== JSON.stringify(computed))
       troubles.push(`${what}: stated ${JSON.stringify(stated)}, computed ${JSON.stringify(computed)}`)
   }
+  expect('sampled images whose label is not what people judged', [], unmended)
   expect('digest of the frozen labels', last.frozen, frozen)
   expect('labels at the freeze', last.population, sorted.length)
   expect('the draw', sampled.join(' '), drawn.join(' '))

@@ -21,7 +21,7 @@ import type { Tally } from './cost-model.ts'
 import { drawOrder } from './draw.ts'
 import { farApart, typicalFirst } from './explore.ts'
 import { frozenLabels, Ledger, type Ending } from './ledger.ts'
-import { EXPLORED, Planner } from './planner.ts'
+import { Planner } from './planner.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace } from './space.ts'
 import type { Answer } from './types.ts'
@@ -49,12 +49,20 @@ export class LabellingEngine {
     signal?: AbortSignal,
   ): Promise<LabellingEngine> {
     const clusters = typicalFirst(problem)
-    const exploreOrder = farApart(problem.centroids, clusters, Math.max(3 * problem.classes.length, EXPLORED))
+    const exploreOrder = farApart(problem.centroids, clusters, exploredClusters(problem))
     const space = await labelSpace(problem.embeddings, signal)
     const heldOutDraw = drawHeldOut(problem, policy.seed)
     const ledger = new Ledger({ ...problem, embeddings: { data: new Float32Array(), rows: 0, cols: 0 } }, policy)
     const { assignment } = problem
-    const planner = new Planner(ledger, { policy, space, clusters, assignment, exploreOrder, heldOutDraw })
+    const planner = new Planner(ledger, {
+      policy,
+      space,
+      clusters,
+      assignment,
+      exploreOrder,
+      heldOutDraw,
+      drawn: new Set(heldOutDraw),
+    })
     return new LabellingEngine(ledger, planner, heldOutDraw)
   }
 
@@ -205,6 +213,11 @@ export class LabellingEngine {
         for (const { image } of round.audit.sample) out.add(row.get(image)!)
     return out
   }
+}
+
+/** Thirty clusters show what there is to tell apart; small sets need fewer, many classes more. */
+function exploredClusters({ digests, classes }: LabellingProblem): number {
+  return Math.max(2 * classes.length, Math.min(30, Math.round(digests.length / 50)))
 }
 
 /** A twelfth of the held-out images, but at least 400 (or all) and at most 1,000, in random order. */

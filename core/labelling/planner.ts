@@ -19,15 +19,13 @@ import { GRID, LOOK_SHARES, type LabellingPolicy, type PlannedScreen, type Round
 import type { LabelSpace } from './space.ts'
 
 /** Images of one cluster on an exploring screen: more of the same teaches little. */
-const TYPICAL = 16
+const TYPICAL = 12
 /** A learning round grows with what is labelled, from two full grids to fifty. */
 const ROUND_GROWTH = 0.25
 const MIN_ROUND = 2 * GRID
 const MAX_ROUND = 50 * GRID
 /** Of one cluster in one round, so that a round is diverse. */
 const PER_CLUSTER = 3
-/** Exploring begins with these many clusters, or three per class. */
-export const EXPLORED = 60
 
 export interface PlannerParts {
   readonly policy: LabellingPolicy
@@ -39,6 +37,8 @@ export interface PlannerParts {
   readonly exploreOrder: readonly number[]
   /** Held-out images that somebody shall see for the sake of evaluation, in the order of their draw. */
   readonly heldOutDraw: readonly number[]
+  /** The same images, as a set. */
+  readonly drawn: ReadonlySet<number>
 }
 
 /** A round before it has its number. */
@@ -63,7 +63,7 @@ export class Planner {
     if (new Set(labels.filter((label) => label >= 0)).size < 2) return null
     const lambda = this.ledger.rounds.findLast((round) => round.lambda !== undefined)?.lambda
     const classes = this.ledger.problem.classes.length
-    return fitProbe(this.parts.space.features, labels, classes, { signal, lambda })
+    return fitProbe(this.parts.space.features, labels, classes, { signal, lambda, drawn: this.parts.drawn })
   }
 
   /** Unseen images, the surest first, as long as the expected share of wrong predictions among them keeps to the target. */

@@ -26,9 +26,13 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal | undefined
   /** The penalty of the fit before this one: only its neighbours are tried then. */
   readonly lambda?: number | undefined
+  /** Images drawn at random: once enough of them are labelled, they alone say how often predictions are wrong. */
+  readonly drawn?: ReadonlySet<number> | undefined
 }
 
 const LAMBDAS = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1]
+/** With fewer random images, the chosen ones count too: they are the hard ones, and make the estimate too dark. */
+const ENOUGH_DRAWN = 200
 
 /**
  * @param labels - class of each labelled image, −1 for the others, [n]; at least two classes.
@@ -37,7 +41,7 @@ export async function fitProbe(
   features: Matrix,
   labels: Int32Array,
   classes: number,
-  { signal, lambda }: ProbeOptions = {},
+  { signal, lambda, drawn }: ProbeOptions = {},
 ): Promise<Prediction> {
   const labelled = Int32Array.from(labels.keys()).filter((image) => labels[image]! >= 0)
   const classOf = labelled.map((image) => labels[image]!)
@@ -46,9 +50,10 @@ export async function fitProbe(
   const present = new Set(classOf)
   const evidence = Array.from(fit.testedRows, (row, i) => {
     const { best, margin } = topTwo(fit.leaveOneOut, i, present)
-    return { margin, wrong: best !== classOf[row] }
+    return { margin, wrong: best !== classOf[row], drawn: drawn?.has(labelled[row]!) ?? false }
   })
-  const curve = errorCurve(evidence)
+  const unbiased = evidence.filter((e) => e.drawn)
+  const curve = errorCurve(unbiased.length >= ENOUGH_DRAWN ? unbiased : evidence)
   const scores = await predictRidge(features, fit, { signal })
   const n = features.rows
   const prediction = {

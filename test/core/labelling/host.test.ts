@@ -134,12 +134,16 @@ describe('a session of the simulated annotator', () => {
       events: await readEvents(store, SESSION),
     }
     expect(verifyCertificate(report, evidence)).toEqual([])
-    const changed = evidence.labels.map(
-      ([digest], i) => [digest, i === 0 ? 'class-9' : evidence.labels[i]![1]] as const,
-    )
-    expect(verifyCertificate(report, { ...evidence, labels: changed }).join()).toMatch(/digest of the frozen labels/)
-    const withoutAudit = evidence.events.slice(0, -1)
-    expect(verifyCertificate(report, { ...evidence, events: withoutAudit }).join()).toMatch(/wrong labels found/)
+    const sampled = new Set(report.looks.at(-1)!.sample.map((s) => s.image))
+    const alter = (which: boolean) => {
+      const at = evidence.labels.findIndex(([digest]) => sampled.has(digest) === which)
+      return evidence.labels.map(([digest, label], i) => [digest, i === at ? 'class-9' : label] as const)
+    }
+    expect(verifyCertificate(report, { ...evidence, labels: alter(false) }).join()).toMatch(/digest of the frozen/)
+    expect(verifyCertificate(report, { ...evidence, labels: alter(true) }).join()).toMatch(/not what people judged/)
+    const audited = evidence.rounds.findLast((round) => round.audit)!.screens[0]!.id
+    const incomplete = evidence.events.filter((event) => event.screen !== audited)
+    expect(verifyCertificate(report, { ...evidence, events: incomplete }).join()).toMatch(/wrong labels found/)
   })
 
   it('hosted again after its end returns the same outcome and labels nothing', async () => {
