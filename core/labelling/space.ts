@@ -27,7 +27,8 @@ export interface LabelSpace {
 }
 
 const DIMS = 128
-const LANDMARKS = 1024
+const MIN_LANDMARKS = 256
+const MAX_LANDMARKS = 1024
 const MAX_VALUES = 64e6
 /** Rows turned into features at once: a second full-size matrix would double the memory. */
 const ROWS_AT_ONCE = 4096
@@ -43,8 +44,7 @@ export async function labelSpace(embeddings: Matrix, signal?: AbortSignal): Prom
   })
   const coordinates = await project(embeddings, components, { signal })
   scaleToUnit(coordinates)
-  const count = Math.min(LANDMARKS, Math.max(64, Math.floor(MAX_VALUES / embeddings.rows)))
-  const landmarks = selectRows(coordinates, evenlySpaced(coordinates.rows, count))
+  const landmarks = selectRows(coordinates, evenlySpaced(coordinates.rows, landmarkCount(coordinates.rows)))
   const among = await kernel(landmarks, landmarks, signal)
   const size = landmarks.rows
   const gram = { data: Float64Array.from(among.data), rows: size, cols: size }
@@ -58,6 +58,12 @@ export async function labelSpace(embeddings: Matrix, signal?: AbortSignal): Prom
     features.data.set(whitened.data, start * size)
   }
   return { features, coordinates }
+}
+
+/** A quarter of the images; few enough for memory, though, and a fit in a second. */
+function landmarkCount(images: number): number {
+  const wanted = Math.max(MIN_LANDMARKS, Math.min(MAX_LANDMARKS, images >> 2))
+  return Math.min(wanted, Math.max(64, Math.floor(MAX_VALUES / images)))
 }
 
 async function kernel(a: Matrix, b: Matrix, signal?: AbortSignal): Promise<Matrix> {
