@@ -14,7 +14,7 @@ const schema = z.object({
   /** One machine serves all classes; on a cluster each worker names its own. */
   GYRE_QUEUES: z.string().default('pipeline,cpu,gpu'),
   GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().default(1_000),
-  GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(3_000),
+  GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(500),
 })
 
 export interface WorkerConfig {
