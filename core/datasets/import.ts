@@ -53,6 +53,8 @@ export async function importImages(
         { intake, labelOf: folders?.labelOf ?? (() => null), rules },
         options,
       )
+      if (added.leftTest.length > 0)
+        ctx.log.info({ dataset, images: added.leftTest.length }, 'held-out images went to train with a look-alike')
       const report = importReport({ intake, conflicts: folders?.conflicts ?? [], ...added })
       return {
         ...added.version,

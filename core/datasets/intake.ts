@@ -3,7 +3,6 @@
  * and keeps its bytes in a spool file until they are packed. Memory holds a few images at a time and a kilobyte for
  * each image taken; the result does not depend on the order in which files arrive.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { isPlatformError } from '#core/errors'
 import type { Progress } from '#core/execution'
@@ -11,6 +10,7 @@ import { inspectImage, perceptualHash } from '#core/images'
 import { sha256Hex } from '#core/storage'
 import { MAX_FILE_BYTES, type Arrival, type Source } from './arrivals.ts'
 import { forEachInFlight } from './in-flight.ts'
+import { Spool } from './spool.ts'
 import type { ImageFacts } from './types.ts'
 
 /** Files read and decoded at once: enough to keep libuv's four threads busy. */
@@ -103,7 +103,11 @@ export async function takeIn(source: Source, { directory, signal, progress }: In
     spool.close()
     throw error
   }
-  return { ...inOrder(taken, rejected), readBytes: (image) => spool.read(image), close: () => spool.close() }
+  return {
+    ...inOrder(taken, rejected),
+    readBytes: ({ spooledAt, sizeBytes }) => spool.read(spooledAt, sizeBytes),
+    close: () => spool.close(),
+  }
 }
 
 function totalOf({ total }: Source): { total?: number } {
@@ -143,54 +147,9 @@ export function everyTenth(call: () => void): () => void {
   }
 }
 
-/** Image files and fingerprints are gathered to pieces of this size: many small ones cost more than their bytes. */
+/** Fingerprints lie side by side in pieces of this size: a small array each would burden the garbage collector. */
 const PIECE_BYTES = 4 * 1024 * 1024
 
-/** A local file that takes byte strings, then gives them back. Synchronous: a hand-over to another thread costs more. */
-class Spool {
-  readonly #file: number
-  #pending: Uint8Array[] = []
-  #pendingBytes = 0
-  #length = 0
-  #open = true
-
-  constructor(path: string) {
-    this.#file = openSync(path, 'wx+')
-  }
-
-  append(bytes: Uint8Array): number {
-    const at = this.#length
-    this.#length += bytes.length
-    this.#pending.push(bytes)
-    this.#pendingBytes += bytes.length
-    if (this.#pendingBytes >= PIECE_BYTES) this.#flush()
-    return at
-  }
-
-  read({ spooledAt, sizeBytes }: Pick<TakenImage, 'spooledAt' | 'sizeBytes'>): Uint8Array {
-    this.#flush()
-    const bytes = new Uint8Array(sizeBytes)
-    for (let filled = 0; filled < sizeBytes;)
-      filled += readSync(this.#file, bytes, filled, sizeBytes - filled, spooledAt + filled)
-    return bytes
-  }
-
-  close(): void {
-    if (this.#open) closeSync(this.#file)
-    this.#open = false
-  }
-
-  #flush(): void {
-    const bytes = Buffer.concat(this.#pending)
-    const from = this.#length - bytes.length
-    for (let written = 0; written < bytes.length;)
-      written += writeSync(this.#file, bytes, written, bytes.length - written, from + written)
-    this.#pending = []
-    this.#pendingBytes = 0
-  }
-}
-
-/** Keeps fingerprints side by side in large pieces of memory: a small array each would burden the collector. */
 class Fingerprints {
   #piece = new Uint8Array(0)
   #used = 0

@@ -24,6 +24,8 @@ export interface PackOptions {
   /** A local folder for the pack being written. */
   readonly directory: string
   readonly signal: AbortSignal
+  /** What a pack of several images never exceeds. */
+  readonly packBytes?: number
 }
 
 /**
@@ -34,11 +36,11 @@ export interface PackOptions {
 export async function writePacks<I extends Packable>(
   images: readonly I[],
   readBytes: (image: I) => Uint8Array,
-  { store, directory, signal }: PackOptions,
+  { store, directory, signal, packBytes = MAX_PACK_BYTES }: PackOptions,
 ): Promise<PackPlace[]> {
   const places: PackPlace[] = []
   for (let from = 0; from < images.length;) {
-    const to = endOfPack(images, from)
+    const to = endOfPack(images, from, packBytes)
     const file = path.join(directory, `pack-${from}.tar`)
     const offsets = await writePack(file, images.slice(from, to), readBytes, signal)
     const { sha256 } = await putBlobFile(store, file)
@@ -49,12 +51,12 @@ export async function writePacks<I extends Packable>(
 }
 
 /** A pack takes images until the next would make it too large, and at least one. */
-function endOfPack(images: readonly Packable[], from: number): number {
+function endOfPack(images: readonly Packable[], from: number, packBytes: number): number {
   let size = 2 * BLOCK
   let to = from
   while (to < images.length) {
     size += BLOCK + padded(images[to]!.sizeBytes)
-    if (size > MAX_PACK_BYTES && to > from) break
+    if (size > packBytes && to > from) break
     to++
   }
   return to

@@ -2,7 +2,7 @@
 import { readFileSync, statSync, type Dirent } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { PlatformError } from '#core/errors'
+import { isPlatformError, PlatformError } from '#core/errors'
 import type { ObjectStore } from '#core/storage'
 import { openArchive } from './archive.ts'
 import { isHidden, refused, refusedBySize, type Arrival, type Source } from './arrivals.ts'
@@ -14,7 +14,9 @@ import { isHidden, refused, refusedBySize, type Arrival, type Source } from './a
 export async function openSource(source: string): Promise<Source> {
   if (source.startsWith('s3://')) {
     const { openS3Store } = await import('#adapter/storage/s3') // The SDK takes 0.2 s to load.
-    return { files: storedFiles(await openS3Store(source)) }
+    const store = await openS3Store(source)
+    await requireBucket(store, source)
+    return { files: storedFiles(store) }
   }
   const facts = await stat(source).catch((cause: unknown) => {
     throw new PlatformError('DATASET_SOURCE_NOT_FOUND', `no folder or archive at ${source}`, { source }, { cause })
@@ -22,10 +24,34 @@ export async function openSource(source: string): Promise<Source> {
   return facts.isDirectory() ? openFolder(source) : openArchive(source)
 }
 
-/** Every object of a store, unless hidden. */
+async function requireBucket(store: ObjectStore, source: string): Promise<void> {
+  try {
+    await store.list('', { limit: 1 })[Symbol.asyncIterator]().next()
+  } catch (error) {
+    if (!isPlatformError(error) || error.details.status !== 404) throw error
+    throw new PlatformError('DATASET_SOURCE_NOT_FOUND', `no bucket at ${source}`, { source }, { cause: error })
+  }
+}
+
+/** Every object of a store, unless hidden; names that end in `/` only stand for folders. */
 export async function* storedFiles(store: ObjectStore): AsyncIterable<Arrival> {
   for await (const { key, sizeBytes } of store.list(''))
-    if (!isHidden(key)) yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read: () => store.get(key) }
+    if (!isHidden(key) && !key.endsWith('/'))
+      yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read: () => readObject(store, key) }
+}
+
+const reasonsOfStore: Readonly<Record<string, string>> = {
+  INVALID_INPUT: 'its name holds characters that Gyre does not read from a bucket',
+  OBJECT_NOT_FOUND: 'vanished while it was being imported',
+}
+
+async function readObject(store: ObjectStore, key: string): Promise<Uint8Array> {
+  try {
+    return await store.get(key)
+  } catch (error) {
+    const reason = isPlatformError(error) ? reasonsOfStore[error.code] : undefined
+    throw reason ? new PlatformError('IMAGE_UNREADABLE', reason, {}, { cause: error }) : error
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { PlatformError } from '#core/errors'
 import { describeForeign, sniffFormat, type ImageFormat } from './format.ts'
-import { claimedPixels } from './header.ts'
+import { claimedPixels, endsTooEarly } from './header.ts'
 import { decodePlainPng, type PlainImage } from './plain-png.ts'
 import { resampleGrey } from './resample.ts'
 import { MAX_PIXELS, readHeader, renderPixels, renderThumbnail, type Rendering } from './sharp.ts'
@@ -156,22 +156,11 @@ function requireFormat(bytes: Uint8Array): ImageFormat {
 function refuse(bytes: Uint8Array, format: ImageFormat, cause: unknown): never {
   const name = format === 'webp' ? 'WebP' : format.toUpperCase()
   throw unreadable(
-    isCutShort(bytes, format, cause)
+    endsTooEarly(bytes, format)
       ? `truncated: the ${name} data ends before the image does`
       : `damaged: the ${name} data cannot be decoded`,
     cause,
   )
-}
-
-function isCutShort(bytes: Uint8Array, format: ImageFormat, cause: unknown): boolean {
-  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (format === 'png') return !file.includes('IEND')
-  if (file.length < 12) return true
-  if (format === 'webp') return file.readUInt32LE(4) + 8 > file.length
-  const directoryAt = file[0] === 0x49 ? file.readUInt32LE(4) : file.readUInt32BE(4)
-  if (format === 'tiff' && directoryAt > file.length) return true
-  const message = cause instanceof Error ? cause.message : ''
-  return /premature end|unexpected end|end of file|unsupported image format|read error|out of bounds/i.test(message)
 }
 
 function unreadable(reason: string, cause?: unknown): PlatformError {

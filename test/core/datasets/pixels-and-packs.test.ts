@@ -6,6 +6,8 @@ import { addImages, commitLabels, openVersion, pixelMatrix, readPixelRows } from
 import { decodePixels } from '#core/images'
 import type { DatasetVersion } from '#core/steps'
 import { blobKey, createMemoryStore, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
+import { writePacks } from '../../../core/datasets/packs.ts'
+import { Spool } from '../../../core/datasets/spool.ts'
 import { jpegImage, pngImage } from '../../support/images.ts'
 import { stepContext, temporaryFolder, type TestContext } from './support.ts'
 
@@ -112,6 +114,31 @@ describe('packs', () => {
     await expect(reader.imageBytes('0'.repeat(64))).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' })
   })
 
+  it('are closed before they grow too large, and each holds at least one image', async () => {
+    const store = createMemoryStore()
+    const images = [100, 600, 5000, 10, 10].map((sizeBytes, i) => {
+      const bytes = new Uint8Array(sizeBytes).fill(i)
+      return { digest: sha256Hex(bytes), sizeBytes, format: 'png' as const, bytes }
+    })
+    mkdirSync(inFolder('packs'))
+    const options = { store, directory: inFolder('packs'), signal: new AbortController().signal, packBytes: 4096 }
+    const places = await writePacks(images, ({ bytes }) => bytes, options)
+    // Header 512, data in blocks of 512, two blocks at the end: 1024 + 1536 + 1024, then 5632 + 1024, then 2 · 1024 + 1024.
+    const packs = [...new Set(places.map(({ pack }) => pack))]
+    expect(places.map(({ pack, offset }) => [packs.indexOf(pack), offset])).toEqual([
+      [0, 512],
+      [0, 1536],
+      [1, 512],
+      [2, 512],
+      [2, 1536],
+    ])
+    expect(await Promise.all(packs.map(async (pack) => (await store.head(blobKey(pack)))?.sizeBytes))).toEqual([
+      3584, 6656, 3072,
+    ])
+    for (const [i, { pack, offset }] of places.entries())
+      expect(await store.getRange(blobKey(pack), offset, images[i]!.sizeBytes)).toEqual(images[i]!.bytes)
+  })
+
   it('whose bytes went bad are noticed, never used', async () => {
     const { ctx, version } = await someImages()
     const [first] = await (await openVersion(ctx.store, version)).facts()
@@ -122,6 +149,14 @@ describe('packs', () => {
       code: 'OBJECT_CORRUPT',
     })
   })
+})
+
+it('a spool gives back what it took, from memory and from its file', () => {
+  const spool = new Spool(inFolder('spool'), 100)
+  const pieces = Array.from({ length: 50 }, (_, i) => new Uint8Array(i).fill(i))
+  const places = pieces.map((bytes) => spool.append(bytes))
+  for (const i of [49, 0, 17, 48, 1, 30]) expect([...spool.read(places[i]!, i)]).toEqual([...pieces[i]!])
+  spool.close()
 })
 
 /** The store, with one bit of one object's ranges turned. */
