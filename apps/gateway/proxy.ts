@@ -4,6 +4,7 @@
  */
 
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { finished } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { PlatformError, toPlatformError } from '#core/errors'
@@ -19,6 +20,8 @@ const IN_FLIGHT_LIMIT = 4_096
 /** How long a request waits for a replica that starts again. */
 const HOLD_MS = 15_000
 const CONNECT_PAUSE_MS = 20
+/** How long the rest of a refused body is read and forgotten. */
+const LINGER_MS = 2_000
 
 /** They speak of one connection, not of the message. */
 const HOP_BY_HOP = new Set([
@@ -72,6 +75,7 @@ export class Proxy {
       response.writeHead(answer.status, { ...forwarded(answer.headers), 'content-length': answer.body.length })
       response.end(answer.body)
     } catch (error) {
+      if (error instanceof BodyTooLarge) await linger(request)
       if (gone.signal.aborted) return
       status = sendError(response, error)
     } finally {
@@ -157,12 +161,19 @@ function forwarded(headers: IncomingHttpHeaders): IncomingHttpHeaders {
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes > BODY_LIMIT_BYTES) throw new BodyTooLarge()
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+/** Reads on for a while and forgets: closing on a client that still sends would reset the connection before it read why. */
+async function linger(request: IncomingMessage): Promise<void> {
+  if (request.readableEnded || request.destroyed) return
+  request.resume()
+  await finished(request, { signal: AbortSignal.timeout(LINGER_MS), cleanup: true }).catch(() => undefined)
 }
 
 function codeOf(error: unknown): string {
