@@ -16,26 +16,37 @@ export interface Cell {
 
 /**
  * @param groups - by proposed class.
- * @param certainty - of an image's prediction, any scale.
- * @returns grids of at most 48 cells, as equal in size as can be.
+ * @param certainty - how sure it is that an image has its proposed class, on any scale.
+ * @returns grids of at most 48 cells, as equal in size as can be, with the gold spread over all grids of its class.
  */
 export function layOut(
   groups: ReadonlyMap<number, Group>,
   coordinates: Matrix,
-  certainty: (image: number) => number,
+  certainty: (image: number, proposed: number) => number,
 ): { readonly proposed: number; readonly cells: readonly Cell[] }[] {
-  const grids: { proposed: number; cells: Cell[] }[] = []
-  for (const [proposed, group] of [...groups].sort(([a], [b]) => a - b)) {
-    const gold = new Set(group.gold)
-    const ordered = chain([...group.images, ...group.gold], coordinates, certainty)
-    const count = Math.ceil(ordered.length / GRID)
-    for (let i = 0; i < count; i++) {
-      const [start, end] = [i, i + 1].map((edge) => Math.round((edge * ordered.length) / count))
-      const cells = ordered.slice(start, end).map((image) => ({ image, gold: gold.has(image) }))
-      grids.push({ proposed, cells })
-    }
-  }
-  return grids
+  return [...groups]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([proposed, { images, gold }]) => {
+      const inChain = (some: readonly number[]): number[] =>
+        chain(some, coordinates, (image) => certainty(image, proposed))
+      const grids = cut(inChain(images), Math.ceil((images.length + gold.length) / GRID))
+      for (const image of gold) smallest(grids).push(image)
+      const hidden = new Set(gold)
+      return grids.map((grid) => ({
+        proposed,
+        cells: inChain(grid).map((image) => ({ image, gold: hidden.has(image) })),
+      }))
+    })
+}
+
+/** Into `count` runs of nearly equal length. */
+function cut(images: readonly number[], count: number): number[][] {
+  const edge = (i: number): number => Math.round((i * images.length) / count)
+  return Array.from({ length: count }, (_, i) => images.slice(edge(i), edge(i + 1)))
+}
+
+function smallest(grids: readonly number[][]): number[] {
+  return grids.reduce((least, grid) => (grid.length < least.length ? grid : least))
 }
 
 /** From the most certain image on, each time the likest of those left; above 1,000 images by certainty alone. */

@@ -118,17 +118,20 @@ export class LocalHost implements SessionHost {
   currentState(): SessionState {
     const { engine } = this
     const seconds = humanSeconds(engine.tally)
+    const screens = engine.tally.screens + engine.tally.singles
+    // Accepted labels are not paid for before the screens that are to come.
+    const secondsInAll = seconds * (1 + (engine.screensLeft ?? 0) / Math.max(1, screens))
     const look = engine.looks.at(-1)
     return {
       session: this.options.session,
       status: engine.ending ?? (this.open ? 'open' : 'stopped'),
       images: engine.imageCount,
       labelled: engine.labelled,
-      screens: engine.tally.screens + engine.tally.singles,
+      screens,
       misfits: engine.tally.misfits,
       certified: look ? { atLeast: look.atLeast, confidence: CONFIDENCE } : null,
       humanSeconds: seconds,
-      speedUp: speedUp(engine.labelled, seconds),
+      speedUp: speedUp(engine.labelled, secondsInAll),
       screensLeft: engine.screensLeft,
     }
   }

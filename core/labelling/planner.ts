@@ -6,6 +6,9 @@
  * among them random images of the held-out split.
  * `audit`, when verifying more would cost more seconds than it saves the audit: the labels are frozen and sampled.
  * `adjudicate`: blind second looks at what the audit disputes.
+ *
+ * Pure clusters are not grown page by page (MorphoCluster's galloping): the probe accepts the same images for no page at
+ * all, and the audit answers for them.
  */
 
 import { drawSample } from './certificate.ts'
@@ -246,7 +249,10 @@ export class Planner {
 
   private grids(groups: ReadonlyMap<number, Group>, prediction: Prediction | null): PlannedScreen[] {
     const { digests, classes } = this.ledger.problem
-    const certainty = (image: number): number => prediction?.margin[image] ?? 0
+    const certainty = (image: number, proposed: number): number => {
+      const margin = prediction?.margin[image] ?? 0
+      return prediction?.best[image] === proposed ? margin : -margin
+    }
     const screens = layOut(groups, this.parts.space.coordinates, certainty).map(({ proposed, cells }) => {
       const shown = cells.map(({ image }) => {
         const guess = prediction ? nextGuess(prediction, image, proposed) : -1

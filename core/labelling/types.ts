@@ -46,8 +46,9 @@ export interface SessionState {
   readonly misfits: number
   /** Newest bound of a certificate look, over the labels of that moment. */
   readonly certified: { readonly atLeast: number; readonly confidence: number } | null
-  /** By the keyboard cost model, of the work done so far; and one-by-one over that. */
+  /** By the keyboard cost model, of the work done so far. */
   readonly humanSeconds: number
+  /** One-by-one seconds for the labelled images, over `humanSeconds` and what the screens left will probably take. */
   readonly speedUp: number
   /** Screens that the engine expects until the end; null before it can tell. */
   readonly screensLeft: number | null
