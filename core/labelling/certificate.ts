@@ -10,7 +10,8 @@
  *     sizes are fixed before the first of their screens is shown.
  * C5  The chance of error, 5 % in all, is shared out over at most four looks before the first, and within a look between
  *     the two bounds.
- * C6  Wrong labels found are mended: the certified set is the frozen one with the sample's corrections.
+ * C6  Wrong labels found are mended or taken out: the certified set is the frozen one with the sample's corrections. What
+ *     was skipped keeps its label and stays counted as wrong.
  *
  * What it rests on: people overlook the misfits of the sample no more often than gold ones, and their blind looks are right.
  */
@@ -53,12 +54,13 @@ export interface LookResult {
   readonly sample: readonly {
     readonly image: string
     readonly label: string
-    /** Class after the looks at it; null where people gave none. */
+    /** Class after the looks at it; null where people gave none, and so took the image out or skipped it. */
     readonly judged: string | null
   }[]
-  /** Wrong labels in the sample, and those of them that have no class. */
+  /** Wrong labels in the sample; those of them that were taken out; and those skipped, which keep their label. */
   readonly found: number
-  readonly unjudged: number
+  readonly takenOut: number
+  readonly skipped: number
   readonly gold: { readonly shown: number; readonly missed: number; readonly missRateAtMost: number }
   readonly alpha: { readonly errors: number; readonly gold: number }
   /** Wrong labels in the frozen set at most, before the found ones were mended. */
@@ -93,6 +95,7 @@ export function judgeLook(
   labelledByClass: ReadonlyMap<string, number>,
 ): LookResult {
   const judged = new Map<string, string | null>()
+  const skips = new Set(audit.sample.map((s) => s.image))
   let [shown, missed] = [0, 0]
   for (const round of rounds)
     for (const screen of round.screens) {
@@ -101,11 +104,14 @@ export function judgeLook(
       const misfits = new Set(answer.misfits.map((misfit) => misfit.image))
       shown += screen.gold.length
       missed += screen.gold.filter((image) => answer.class === null || !misfits.has(image)).length
-      for (const judgement of judgements(screen, answer)) judged.set(judgement.image, judgement.class)
+      for (const { image, class: name, why } of judgements(screen, answer)) {
+        judged.set(image, name)
+        if (why !== 'skipped') skips.delete(image)
+      }
     }
   const sample = audit.sample.map(({ image, label }) => ({ image, label, judged: judged.get(image) ?? null }))
   const wrong = sample.filter((s) => s.judged !== s.label)
-  const unjudged = wrong.filter((s) => s.judged === null).length
+  const takenOut = wrong.filter((s) => s.judged === null && !skips.has(s.image)).length
   const alpha = alphasOf(audit.look)
   const missRate = missRateBound(missed, shown, alpha.gold)
   const bound = (population: number, size: number, found: number): number =>
@@ -120,7 +126,11 @@ export function judgeLook(
       labelled,
       sample: own.length,
       found,
-      atLeast: rightShare(labelled, bound(labelled, own.length, found), found, 0),
+      atLeast: rightShare(labelled, bound(labelled, own.length, found), {
+        found,
+        takenOut: own.filter((s) => s.judged === null && !skips.has(s.image)).length,
+        skipped: own.filter((s) => skips.has(s.image)).length,
+      }),
     }
   })
   return {
@@ -130,19 +140,24 @@ export function judgeLook(
     population: audit.population,
     sample,
     found: wrong.length,
-    unjudged,
+    takenOut,
+    skipped: skips.size,
     gold: { shown, missed, missRateAtMost: missRate },
     alpha,
     errorsAtMost,
-    atLeast: rightShare(audit.population, errorsAtMost, wrong.length, unjudged),
+    atLeast: rightShare(audit.population, errorsAtMost, { found: wrong.length, takenOut, skipped: skips.size }),
     perClass,
   }
 }
 
-/** Of the labels left when `found` wrong ones are mended, `unjudged` of them by taking the image out. */
-function rightShare(population: number, errorsAtMost: number, found: number, unjudged: number): number {
-  const left = population - unjudged
-  return left === 0 ? 1 : 1 - Math.min(left, errorsAtMost - found) / left
+/** Of the labels left when the wrong ones found are mended or taken out. Skipped ones stay wrong, as far as anybody knows. */
+function rightShare(
+  population: number,
+  errorsAtMost: number,
+  { found, takenOut, skipped }: { found: number; takenOut: number; skipped: number },
+): number {
+  const left = population - takenOut
+  return left === 0 ? 1 : 1 - Math.min(left, errorsAtMost - found + skipped) / left
 }
 
 /** Images whose frozen label somebody disputed in the audit's screens, in order of digest. */
@@ -190,7 +205,10 @@ export function verifyCertificate(
   if (!round?.audit) return [`round ${last.round} is not an audit`]
 
   const frozenLabels = new Map(evidence.labels)
-  const unmended = last.sample.filter(({ image, judged }) => (frozenLabels.get(image) ?? null) !== judged)
+  const unmended = last.sample.filter(({ image, label, judged }) => {
+    const certified = frozenLabels.get(image) ?? null
+    return certified !== judged && !(judged === null && certified === label && last.skipped > 0)
+  })
   for (const { image, label } of last.sample) frozenLabels.set(image, label)
   const sorted = [...frozenLabels].sort(([a], [b]) => (a < b ? -1 : 1))
   const frozen = freezeDigest(sorted)
@@ -216,9 +234,13 @@ export function verifyCertificate(
   expect('digest of the frozen labels', last.frozen, frozen)
   expect('labels at the freeze', last.population, sorted.length)
   expect('the draw', sampled.join(' '), drawn.join(' '))
-  expect('wrong labels found', [last.found, last.unjudged], [again.found, again.unjudged])
+  expect('wrong labels found', countsOf(last), countsOf(again))
   expect('gold misfits', last.gold, again.gold)
   expect('errors at most', last.errorsAtMost, again.errorsAtMost)
   expect('right labels at least', report.atLeast, again.atLeast)
   return troubles
+}
+
+function countsOf({ found, takenOut, skipped }: LookResult): Pick<LookResult, 'found' | 'takenOut' | 'skipped'> {
+  return { found, takenOut, skipped }
 }
