@@ -9,7 +9,7 @@ import type { RunReport, StepReport } from '#core/runs'
 import type { ApiClient } from './api-client.ts'
 import { readOracle, nameOf, type DemoImages } from './demo-images.ts'
 import { demoReport, demoText } from './demo-report.ts'
-import { Invocation, type CommonOptions } from './invocation.ts'
+import { Invocation, type CommonOptions, type PlacementOptions } from './invocation.ts'
 import { createDisplay, follow, type Display } from './live.ts'
 import { loginLink, openInBrowser } from './login-link.ts'
 import { failureOf, outcome, tellInterrupted } from './runs.ts'
@@ -17,7 +17,7 @@ import { withStack, type StackUse } from './stack-access.ts'
 import { VERSION } from './version.ts'
 import { shortPath } from './words.ts'
 
-export interface DemoOptions extends CommonOptions {
+export interface DemoOptions extends CommonOptions, PlacementOptions {
   readonly exit?: boolean
   readonly images?: string
   readonly name?: string

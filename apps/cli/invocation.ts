@@ -8,15 +8,24 @@ export interface CommonOptions {
   readonly start?: boolean
 }
 
+/** Of verbs that may start a stack: where it keeps its objects and sends its work. */
+export interface PlacementOptions {
+  readonly store?: string
+  readonly compute?: 'process' | 'kubernetes'
+  readonly services?: 'process' | 'kubernetes'
+}
+
 /** One call of the command line: what was asked, and where its answers go. */
 export class Invocation {
   readonly json: boolean
   /** Absolute path of the state folder. */
   readonly state: string
   readonly mayStart: boolean
-  readonly env: NodeJS.ProcessEnv = process.env
+  /** The environment of this process, and what options said of the stack. */
+  readonly env: NodeJS.ProcessEnv
 
-  constructor(options: CommonOptions) {
+  constructor(options: CommonOptions & PlacementOptions) {
+    this.env = { ...process.env, ...placementEnvironment(options) }
     this.json = options.json ?? false
     this.state = stateFolderPath(options.state, this.env)
     this.mayStart = options.start ?? true
@@ -31,5 +40,13 @@ export class Invocation {
   /** A remark beside the answer: on standard error, so that it never mixes with the JSON. */
   readonly remark = (line: string): void => {
     process.stderr.write(`${line}\n`)
+  }
+}
+
+function placementEnvironment({ store, compute, services }: PlacementOptions): NodeJS.ProcessEnv {
+  return {
+    ...(store && { GYRE_STORE: store }),
+    ...(compute && { GYRE_COMPUTE: compute }),
+    ...(services && { GYRE_SERVICES: services }),
   }
 }

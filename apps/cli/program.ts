@@ -28,6 +28,15 @@ function stackVerb(parent: Command, usage: string, description: string, examples
   )
 }
 
+/** Where the stack keeps its objects and sends its work; a stack that runs already keeps its own settings. */
+function withPlacement(command: Command): Command {
+  const where = ['process', 'kubernetes']
+  return command
+    .addOption(new Option('--store <uri>', 'object store: a folder or s3://bucket/prefix').env('GYRE_STORE'))
+    .addOption(new Option('--compute <where>', 'where jobs run').choices(where).env('GYRE_COMPUTE'))
+    .addOption(new Option('--services <where>', 'where endpoints run').choices(where).env('GYRE_SERVICES'))
+}
+
 function collect(value: string, former: string[]): string[] {
   return [...former, value]
 }
@@ -54,22 +63,28 @@ export function createProgram(): Command {
 }
 
 function addProcesses(program: Command): void {
-  verb(program, 'dev', 'Run the whole stack on this machine until Ctrl-C', [
-    './gyre dev',
-    './gyre dev --state ./state --port 9000',
-  ])
+  withPlacement(
+    verb(program, 'dev', 'Run the whole stack on this machine until Ctrl-C', [
+      './gyre dev',
+      './gyre dev --state ./state --port 9000',
+      './gyre dev --compute kubernetes --services kubernetes --store s3://gyre/team',
+    ]),
+  )
     .option('--port <n>', 'port of the page and the API', port)
     .option('--gateway-port <n>', 'port of the endpoints', port)
     .option('--temporal-port <n>', 'port of the Temporal server', port)
     .option('--temporal-ui-port <n>', 'port of the Temporal page', port)
     .action(async (options) => (await import('./verbs/dev.ts')).dev(options))
 
-  verb(program, 'demo', 'Watch images become a running service: render, label, train, deploy, prove', [
-    './gyre demo',
-    './gyre demo --exit --json',
-    './gyre demo --images ./parts       # one sub-folder per class',
-    './gyre demo --annotator web        # label in the browser yourself',
-  ])
+  withPlacement(
+    verb(program, 'demo', 'Watch images become a running service: render, label, train, deploy, prove', [
+      './gyre demo',
+      './gyre demo --exit --json',
+      './gyre demo --images ./parts       # one sub-folder per class',
+      './gyre demo --annotator web        # label in the browser yourself',
+      './gyre demo --compute kubernetes --services kubernetes --store s3://gyre/demo',
+    ]),
+  )
     .option('--exit', 'leave at the end instead of staying up; the default without a terminal')
     .option('--images <dir>', 'your own images, one sub-folder per class, instead of rendered ones')
     .option('--name <name>', 'name of the dataset, the model and the endpoint')

@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import pc from 'picocolors'
 import { startStack, type Ports, type Stack } from '../../../infra/local/index.ts'
 import { ApiClient } from '../api-client.ts'
-import { Invocation, type CommonOptions } from '../invocation.ts'
+import { Invocation, type CommonOptions, type PlacementOptions } from '../invocation.ts'
 import { loginLink } from '../login-link.ts'
 import { onInterrupt, stopUnlessHurried } from '../stack-access.ts'
 import { VERSION } from '../version.ts'
 import { duration, shortPath } from '../words.ts'
 
-export interface DevOptions extends CommonOptions {
+export interface DevOptions extends CommonOptions, PlacementOptions {
   readonly port?: number
   readonly gatewayPort?: number
   readonly temporalPort?: number
