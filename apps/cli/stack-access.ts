@@ -2,7 +2,7 @@
  * The stack that a verb works with: the one that runs on the state folder, else one of its own, stopped at its end.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { PlatformError } from '#core/errors'
+import { isPlatformError, PlatformError } from '#core/errors'
 import { StateFolder, startStack, type Stack, type StackInfo } from '../../infra/local/index.ts'
 import { ApiClient } from './api-client.ts'
 import { Interrupted } from './failure.ts'
@@ -20,6 +20,7 @@ export interface StackUse {
 
 /** How long a stack that is being started by another command is waited for. */
 const STARTING_MS = 40_000
+const START_ATTEMPTS = 3
 
 /** Runs the body with a stack. Ctrl-C aborts the body, then stops an own stack; a second Ctrl-C kills it. */
 export async function withStack<T>(invocation: Invocation, body: (use: StackUse) => Promise<T>): Promise<T> {
@@ -29,11 +30,9 @@ export async function withStack<T>(invocation: Invocation, body: (use: StackUse)
   const leave = state.enter()
   let own: Stack | null = null
   try {
-    const running = await findRunning(state)
-    if (!running && !invocation.mayStart) throw notRunning(invocation.state)
-    if (!running) own = await startOwn(invocation)
-    const info = running ?? own?.info
-    if (!info) throw notRunning(invocation.state)
+    const found = await findOrStart(state, invocation)
+    own = found.own
+    const { info } = found
     const api = new ApiClient(info.apiUrl, state.ownerToken())
     return await body({ api, info, state, signal: interrupt.signal, own: own !== null })
   } catch (error) {
@@ -43,6 +42,24 @@ export async function withStack<T>(invocation: Invocation, body: (use: StackUse)
     leave()
     if (own) await stopUnlessHurried(own, interrupt)
     interrupt.dispose()
+  }
+}
+
+/** Two commands at once may both find no stack: the one that comes second to the lock uses the other's. */
+async function findOrStart(
+  state: StateFolder,
+  invocation: Invocation,
+): Promise<{ info: StackInfo; own: Stack | null }> {
+  for (let attempt = 1; ; attempt++) {
+    const info = await findRunning(state)
+    if (info) return { info, own: null }
+    if (!invocation.mayStart) throw notRunning(invocation.state)
+    try {
+      const own = await startOwn(invocation)
+      return { info: own.info, own }
+    } catch (error) {
+      if (!isPlatformError(error) || error.code !== 'STATE_IN_USE' || attempt === START_ATTEMPTS) throw error
+    }
   }
 }
 
