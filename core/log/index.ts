@@ -2,6 +2,7 @@
 
 import { pino, type Logger as PinoLogger } from 'pino'
 
+export { RotatingFile, type RotatingFileOptions } from './rotating-file.ts'
 export type Logger = PinoLogger
 
 /** @param name - the process that speaks: `worker`, `api`, `gateway`, `inference`. */

@@ -3,13 +3,12 @@
  *
  * Its standard input is a pipe that only this process holds: when this process ends, in whatever way, the pipe closes
  * and the child ends by itself. It leads a process group of its own, so Ctrl-C in the terminal reaches only the parent,
- * which stops the children in order.
+ * which stops the children in order. What it says on standard error goes through this process into a log of bounded size.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
-import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { PlatformError } from '#core/errors'
+import { RotatingFile } from '#core/log'
 import { signalGroup, startTimeOf, type ProcessIdentity } from './process-identity.ts'
 
 export interface ChildSpec {
@@ -28,16 +27,20 @@ const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 5_000
 /** A child that lived this long starts again with the shortest pause. */
 const SETTLED_MS = 30_000
-/** A log larger than this moves aside when its process starts. */
-const LOG_LIMIT_BYTES = 16 * 2 ** 20
+/** As much of what it said last is kept for a person. */
+const TAIL_BYTES = 16 * 2 ** 10
+/** After its end, what it started may still hold its pipes; they are waited for no longer than this. */
+const PIPES_MS = 1_000
 
 export class SupervisedChild {
   #process: ChildProcess | null = null
   #stopping = false
   #pauseMs = FIRST_PAUSE_MS
   #startedAt = 0
-  #logOffset = 0
+  /** The newest of what its newest life said. */
+  #tail = Buffer.alloc(0)
   #timer: NodeJS.Timeout | null = null
+  readonly #log: RotatingFile
 
   /**
    * @param onChange - called when a process appeared or disappeared, to record it.
@@ -47,7 +50,9 @@ export class SupervisedChild {
     readonly spec: ChildSpec,
     private readonly onChange: () => void,
     private readonly onDeath: (line: string) => void = () => undefined,
-  ) {}
+  ) {
+    this.#log = new RotatingFile(spec.logFile)
+  }
 
   /** The living process; null between two lives. */
   identity(): ProcessIdentity | null {
@@ -86,21 +91,28 @@ export class SupervisedChild {
   }
 
   #spawn(): ChildProcess {
-    const log = openLog(this.spec.logFile)
-    this.#logOffset = fstatSync(log).size
     const [file, ...args] = this.spec.command
-    const child = spawn(file, args, { env: this.spec.env, stdio: ['pipe', 'pipe', log], detached: true })
-    closeSync(log)
-    child.stdin?.on('error', () => undefined) // It died before it read; its end is told by 'close'.
+    const child = spawn(file, args, { env: this.spec.env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    this.#tail = Buffer.alloc(0)
+    child.stderr.on('data', (chunk: Buffer) => this.#hear(chunk))
+    child.stdin.on('error', () => undefined) // It died before it read; its end is told by 'close'.
     this.#process = child
     this.#startedAt = Date.now()
-    child.once('exit', () => child.stdin?.destroy()) // What it left watching the pipe ends too.
+    child.once('exit', () => {
+      child.stdin.destroy() // What it left watching the pipe ends too.
+      setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), PIPES_MS).unref()
+    })
     child.once('close', () => {
       if (this.#process === child) this.#process = null
       this.onChange()
     })
     this.onChange()
     return child
+  }
+
+  #hear(chunk: Buffer): void {
+    this.#log.write(chunk)
+    this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES)
   }
 
   #up(child: ChildProcess, signal: AbortSignal): Promise<void> {
@@ -135,10 +147,9 @@ export class SupervisedChild {
     return new PlatformError('STACK_START_FAILED', message, { process: name, log: logFile })
   }
 
-  /** The last message of its newest life in the log, for a person. */
+  /** The last message of its newest life, for a person. */
   lastWords(): string {
-    if (!existsSync(this.spec.logFile)) return ''
-    const lines = readFileSync(this.spec.logFile).subarray(this.#logOffset).toString('utf8').trim().split('\n')
+    const lines = this.#tail.toString('utf8').trim().split('\n')
     const errors = lines.filter((line) => /error|fatal|in use/i.test(line))
     return messageOf((errors.at(-1) ?? lines.at(-1) ?? '').trim()).slice(0, 300)
   }
@@ -154,12 +165,8 @@ export class SupervisedChild {
     const timer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), graceMs)
     await gone
     clearTimeout(timer)
+    this.#log.close()
   }
-}
-
-function openLog(file: string): number {
-  if (existsSync(file) && statSync(file).size > LOG_LIMIT_BYTES) renameSync(file, `${file}.1`)
-  return openSync(path.resolve(file), 'a')
 }
 
 /** Our processes log JSON lines; a person wants the message. */

@@ -72,6 +72,12 @@ describe('a supervised child', () => {
     expect(lives()).toBe(1)
   })
 
+  it('has all that it says on standard error in its log, also its last words', async () => {
+    const made = child(`console.error('first'); setTimeout(() => console.error('last'), 50); ${SERVE}`)
+    await made.start()
+    await vi.waitFor(() => expect(readFileSync(path.join(folder, 'log'), 'utf8')).toBe('first\nlast\n'), 5_000)
+  })
+
   it('that stays silent is given up and ended', async () => {
     const made = child(`setInterval(() => {}, 1000)`, { startTimeoutMs: 300 })
     await expect(made.start()).rejects.toMatchObject({ code: 'STACK_START_FAILED' })
