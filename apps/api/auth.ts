@@ -39,14 +39,19 @@ export function requireLogin(server: FastifyInstance, identity: IdentityPort): v
     const permission = request.routeOptions.config.permission
     if (!permission || permission === 'public') return
     const principal = await principalOf(request, identity)
-    if (!identity.allows(principal, permission))
-      throw new PlatformError(
-        'FORBIDDEN',
-        `the role ${principal.role} of ${principal.name} does not allow "${permission}"; ask an owner for another role`,
-        { role: principal.role, permission },
-      )
+    requirePermission(identity, principal, permission)
     request.principal = principal
   })
+}
+
+/** @throws {PlatformError} `FORBIDDEN`. */
+export function requirePermission(identity: IdentityPort, principal: Principal, permission: Action): void {
+  if (identity.allows(principal, permission)) return
+  throw new PlatformError(
+    'FORBIDDEN',
+    `the role ${principal.role} of ${principal.name} does not allow "${permission}"; ask an owner for another role`,
+    { role: principal.role, permission },
+  )
 }
 
 async function principalOf(request: FastifyRequest, identity: IdentityPort): Promise<Principal> {

@@ -7,6 +7,7 @@ import type { Action } from '#core/identity'
 import type { Engine } from '#core/runs'
 import type { Logger } from '#core/log'
 import type { SessionHost } from '#core/labelling'
+import type { BlobRef } from '#core/steps'
 import type {
   BatchView,
   DatasetDetail,
@@ -76,6 +77,8 @@ export interface BatchPort {
   list(): Promise<readonly BatchView[]>
   show(id: string): Promise<BatchView>
   results(id: string, format: BatchFormat): Promise<Uint8Array>
+  /** Stores the bundle of an algorithm. */
+  keepBundle(bundle: Uint8Array): Promise<BlobRef>
 }
 
 export interface ApiPorts {

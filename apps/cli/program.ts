@@ -209,10 +209,12 @@ function addEndpoints(program: Command): void {
 
 function addBatches(program: Command): void {
   const batch = program.command('batch').description('Self-service tasks: a model over many images')
-  stackVerb(batch, 'run <model>', 'Run a model or an algorithm over a folder or a dataset', [
+  const run = stackVerb(batch, 'run <model|file>', 'Run a model or an algorithm over a folder or a dataset', [
     './gyre batch run parts --on ./new-photos',
     './gyre batch run parts@champion --on parts --json',
+    './gyre batch run pipelines/algorithms/class-with-threshold.ts --on ./new-photos --param threshold=0.9',
   ])
+  withParams(run)
     .requiredOption('--on <folder|dataset>', 'the images')
     .option('--out <dir>', 'where the results go; beside the state where left out')
     .action(async (model, options) => (await import('./verbs/batches.ts')).run(model, options))

@@ -8,4 +8,4 @@ export {
   type ImageTensor,
   type Scores,
 } from './define.ts'
-export { algorithmParams, openAlgorithm, runnerOf, scoresOf, type RunAlgorithm } from './run.ts'
+export { algorithmParams, openAlgorithm, outputFields, runnerOf, scoresOf, type RunAlgorithm } from './run.ts'

@@ -1,5 +1,6 @@
 /** Evaluates the bundle of an algorithm file and calls its `predict`, checking what it says. */
 
+import type { z } from 'zod'
 import { PlatformError } from '#core/errors'
 import { isAlgorithm, type AlgorithmDefinition, type AlgorithmModel, type ImageTensor, type Scores } from './define.ts'
 
@@ -26,9 +27,9 @@ export async function openAlgorithm(bundle: Uint8Array, shownAs = 'the bundle'):
   return definition
 }
 
-/** @throws {PlatformError} `INVALID_INPUT` with the path of a parameter that does not fit. */
+/** @throws {PlatformError} `INVALID_INPUT` with the path of a parameter that does not fit or is unknown. */
 export function algorithmParams(definition: AlgorithmDefinition, params: unknown): Record<string, unknown> {
-  const parsed = definition.params.safeParse(params)
+  const parsed = strict(definition.params).safeParse(params)
   if (parsed.success) return parsed.data as Record<string, unknown>
   throw new PlatformError('INVALID_INPUT', `algorithm ${definition.name}, parameter ${firstIssue(parsed.error)}`)
 }
@@ -66,6 +67,16 @@ export function scoresOf(data: Float32Array, columns: number): Scores {
     row: (image) => Array.from(data.subarray(image * columns, (image + 1) * columns)),
     column: (index) => Array.from({ length: rows }, (_, i) => data[i * columns + index] ?? NaN),
   }
+}
+
+/** A misspelt parameter must not pass for one left out. The bundle has a zod of its own, so no `instanceof` tells objects. */
+function strict(schema: z.ZodType): z.ZodType {
+  return 'strict' in schema && typeof schema.strict === 'function' ? (schema as z.ZodObject).strict() : schema
+}
+
+/** Names of the fields of an output; null where it is no object. */
+export function outputFields({ output }: AlgorithmDefinition): readonly string[] | null {
+  return 'shape' in output ? Object.keys(output.shape as object) : null
 }
 
 function failed({ name }: AlgorithmDefinition, what: string, cause?: unknown): PlatformError {

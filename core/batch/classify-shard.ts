@@ -1,16 +1,24 @@
 /** The work of one shard: read, decode, classify. What goes wrong with an image stays with that image. */
 
-import type { Classifier } from '#core/evaluation'
 import { decodePixels, type PixelSize } from '#core/images'
 import { sha256Hex } from '#core/storage'
-import type { BatchItem, BatchRow } from './records.ts'
+import type { BatchItem, BatchRow, BatchVerdict } from './records.ts'
 import { isRefusal, type ReadItem } from './sources.ts'
 
 /** Images in one run of the model: a fraction of a second, so that a cancel is noticed soon. */
 const RUN_IMAGES = 16
 
+/** What looks at the pixels: uint8 [n, H, W, 3] → n verdicts, batch after batch, in order. */
+export interface BatchClassifier {
+  classify(
+    batches: AsyncIterable<Uint8Array>,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<readonly BatchVerdict[]>
+  close(): Promise<void>
+}
+
 export interface ShardOptions {
-  readonly classifier: Classifier
+  readonly classifier: BatchClassifier
   readonly inputSize: PixelSize
   readonly read: ReadItem
   readonly signal: AbortSignal

@@ -50,7 +50,7 @@ export interface GalleryGroup {
 }
 
 function leastSure(rows: readonly BatchRow[], count: number): BatchRow[] {
-  return [...rows].sort((a, b) => a.score! - b.score! || (a.path < b.path ? -1 : 1)).slice(0, count)
+  return [...rows].sort((a, b) => (a.score ?? 0) - (b.score ?? 0) || (a.path < b.path ? -1 : 1)).slice(0, count)
 }
 
 export interface GalleryContent {
@@ -63,10 +63,11 @@ export interface GalleryContent {
 }
 
 export function galleryPage({ task, images, groups, failures, thumbnails }: GalleryContent): string {
-  const { model, source } = task
+  const { model, source, algorithm } = task
+  const who = `${algorithm ? `${algorithm.name} over ` : ''}${model.name} v${model.version}`
   const where = source.kind === 'folder' ? path.basename(source.path) : `dataset ${source.version.dataset}`
   return htmlDocument({
-    title: `${model.name} v${model.version} over ${where}`,
+    title: `${who} over ${where}`,
     subtitle: html`${count(images)} ${images === 1 ? 'image' : 'images'}, ${count(failures.length)} failed. Task
       <code>${task.id}</code>, started
       <time datetime="${task.startedAt}">${task.startedAt.slice(0, 16).replace('T', ' ')} UTC</time>`,
@@ -112,7 +113,7 @@ function section(
       : html`<p class="quiet">no picture</p>`
     return html`<figure>
       ${image}
-      <figcaption>${row.path}<br /><span class="quiet">${percent(row.score ?? 0)}</span></figcaption>
+      <figcaption>${row.path}<br /><span class="quiet">${row.score !== null && percent(row.score)}</span></figcaption>
     </figure>`
   })
   const note =

@@ -9,7 +9,7 @@
  */
 
 import { isPlatformError, PlatformError } from '#core/errors'
-import type { BatchResults, BlobRef, DatasetVersion } from '#core/steps'
+import type { Algorithm, BatchResults, BlobRef, DatasetVersion } from '#core/steps'
 import { canonicalJson, namesUnder, readBlob, type ObjectStore } from '#core/storage'
 
 export interface BatchTask {
@@ -17,6 +17,8 @@ export interface BatchTask {
   readonly run: string
   readonly node: string
   readonly model: BatchResults['model']
+  /** What says something of the model's scores, with the fields of its output (null: it is no object). Left out, the likeliest class is the answer. */
+  readonly algorithm?: Algorithm & { readonly name: string; readonly fields: readonly string[] | null }
   readonly source:
     { readonly kind: 'folder'; readonly path: string } | { readonly kind: 'dataset'; readonly version: DatasetVersion }
   readonly shardSize: number
@@ -38,7 +40,7 @@ export interface BatchListing {
   readonly items: BlobRef
 }
 
-/** What came of one image: a class with its score, or the reason why not. */
+/** What came of one image: a class with its score, what an algorithm says of it, or the reason why not. */
 export interface BatchRow {
   readonly path: string
   /** SHA-256 of the image file; null where it could not be read. */
@@ -47,7 +49,12 @@ export interface BatchRow {
   /** Probability of that class, 0–1. */
   readonly score: number | null
   readonly reason: string | null
+  /** Of an algorithm: what it said. `class` and `score` are then what a person would sort by. */
+  readonly output?: unknown
 }
+
+/** What is learnt of one image by looking at it. */
+export type BatchVerdict = Partial<Pick<BatchRow, 'class' | 'score' | 'reason' | 'output'>>
 
 export interface BatchFailure {
   readonly path: string
@@ -66,7 +73,7 @@ export interface BatchOutcome {
 export interface BatchRecord {
   readonly id: string
   readonly run: string
-  /** Pinned: `name@version`. */
+  /** Pinned: `name@version`; of an algorithm, `its-name over name@version`. */
   readonly model: string
   /** `folder /images` or `dataset surfaces`. */
   readonly source: string
@@ -134,7 +141,7 @@ export async function batchRecord(store: ObjectStore, id: string): Promise<Batch
   const facts = {
     id,
     run: task.run,
-    model: `${task.model.name}@${task.model.version}`,
+    model: shownModel(task),
     source: task.source.kind === 'folder' ? `folder ${task.source.path}` : `dataset ${task.source.version.dataset}`,
     startedAt: task.startedAt,
   }
@@ -142,6 +149,10 @@ export async function batchRecord(store: ObjectStore, id: string): Promise<Batch
   const { endedAt, images, results, failures } = outcome
   const failed = JSON.parse(Buffer.from(await readBlob(store, failures)).toString()) as BatchFailure[]
   return { ...facts, endedAt, images, done: images, failed, results }
+}
+
+function shownModel({ model: { name, version }, algorithm }: BatchTask): string {
+  return `${algorithm ? `${algorithm.name} over ` : ''}${name}@${version}`
 }
 
 /** All tasks, newest first. */

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { thumbnail } from '#core/images'
 import type { BatchResults } from '#core/steps'
 import { putBlob, putBlobFile, type ObjectStore } from '#core/storage'
-import { CSV_HEADER, csvLine } from './csv.ts'
+import { csvTable } from './csv.ts'
 import { galleryPage, GallerySelection, type GalleryGroup } from './gallery.ts'
 import { readShard, type BatchFailure, type BatchOutcome, type BatchRow, type BatchTask } from './records.ts'
 import { isRefusal, type ReadItem } from './sources.ts'
@@ -43,14 +43,15 @@ export async function writeResults(options: ResultsOptions): Promise<Omit<BatchO
 async function writeTables({ store, task, shards, classes, scratchDir, signal }: ResultsOptions) {
   const [csv, json] = [path.join(scratchDir, 'results.csv'), path.join(scratchDir, 'results.json')]
   const selection = new GallerySelection(classes)
+  const { header, line } = csvTable(task.algorithm)
   const failures: BatchFailure[] = []
   await withFiles([csv, json], async (table, list) => {
-    await table.write(CSV_HEADER)
+    await table.write(header)
     await list.write('[')
     for (let shard = 0; shard < shards; shard++) {
       signal.throwIfAborted()
       const rows = await readShard(store, task.id, shard)
-      await table.write(rows.map(csvLine).join(''))
+      await table.write(rows.map(line).join(''))
       await list.write((shard === 0 ? '\n' : ',\n') + rows.map((row) => JSON.stringify(row)).join(',\n'))
       for (const row of rows) {
         selection.add(row)

@@ -1,15 +1,17 @@
 /**
- * Runs a registered model over a folder or a dataset. Durable and resumable: the model and the images are pinned first,
+ * Runs a registered model, or an algorithm over one, over a folder or a dataset. Durable and resumable: the model and the images are pinned first,
  * then worked through in shards, each stored as soon as it is done. An attempt after a crash, a cancel or a mended
  * fault does only the shards that are missing, and gives the same results.
  */
 
+import { algorithmParams, openAlgorithm, outputFields } from '#core/algorithm'
 import { PlatformError } from '#core/errors'
 import { openClassifier } from '#core/evaluation'
 import type { StepContext } from '#core/execution'
 import { resolveModel, type ModelRecord } from '#core/registry'
 import type { StepInput, StepOutput, runBatchTask as definition } from '#core/steps'
 import { putBlob, readBlob, type ObjectStore } from '#core/storage'
+import { openAlgorithmClassifier } from './algorithm-classifier.ts'
 import { classifyShard } from './classify-shard.ts'
 import {
   createOnce,
@@ -31,8 +33,8 @@ type Input = StepInput<typeof definition>
 type Context = Pick<StepContext, 'store' | 'runId' | 'nodeId' | 'scratchDir' | 'signal' | 'progress'>
 
 /**
- * @throws {PlatformError} `INVALID_INPUT` unless exactly one of `source` and `dataset` is given; `MODEL_NOT_FOUND`;
- *   `DATASET_SOURCE_NOT_FOUND`, `DATASET_EMPTY`, `DATASET_NOT_FOUND`.
+ * @throws {PlatformError} `INVALID_INPUT` unless exactly one of `source` and `dataset` and one of `model` and `algorithm` is
+ *   given, and for a wrong parameter; `ALGORITHM_INVALID`; `MODEL_NOT_FOUND`; `DATASET_SOURCE_NOT_FOUND`, `DATASET_EMPTY`, `DATASET_NOT_FOUND`.
  */
 export async function runBatchTask(input: Input, ctx: Context): Promise<StepOutput<typeof definition>> {
   const { store } = ctx
@@ -56,19 +58,37 @@ async function pinTask(input: Input, { store, runId, nodeId }: Context): Promise
 }
 
 async function describeTask(
-  { model, source, dataset, shardSize }: Input,
+  { model, algorithm, source, dataset, shardSize }: Input,
   { store, id, runId, nodeId }: Pick<Context, 'store' | 'runId' | 'nodeId'> & { id: string },
 ): Promise<BatchTask> {
-  const { name, version, digest } = await resolveModel(store, model)
+  const subject = await resolveSubject(store, { model, algorithm })
+  const { name, version, digest } = await resolveModel(store, subject.model)
   return {
     id,
     run: runId,
     node: nodeId,
     model: { kind: 'model-version', name, version, digest },
+    ...(subject.algorithm ? { algorithm: subject.algorithm } : {}),
     source: await resolveSource(store, { source, dataset }),
     shardSize,
     startedAt: new Date().toISOString(),
   }
+}
+
+/** The model that is run, and the algorithm that speaks about it where one was given. */
+async function resolveSubject(
+  store: ObjectStore,
+  { model, algorithm }: Pick<Input, 'model' | 'algorithm'>,
+): Promise<{ readonly model: string; readonly algorithm?: NonNullable<BatchTask['algorithm']> }> {
+  if ((model === undefined) === (algorithm === undefined))
+    throw new PlatformError(
+      'INVALID_INPUT',
+      `a batch task needs a model or an algorithm, and got ${model === undefined ? 'neither' : 'both'}; give one of them`,
+    )
+  if (!algorithm) return { model: model! }
+  const opened = await openAlgorithm(await readBlob(store, algorithm.bundle))
+  algorithmParams(opened, algorithm.params)
+  return { model: opened.model, algorithm: { ...algorithm, name: opened.name, fields: outputFields(opened) } }
 }
 
 async function carryOut(task: BatchTask, ctx: Context): Promise<BatchOutcome> {
@@ -95,7 +115,7 @@ async function writeListing(task: BatchTask, store: ObjectStore): Promise<BatchL
 }
 
 async function classifyMissing(
-  { id, shardSize }: BatchTask,
+  { id, shardSize, algorithm }: BatchTask,
   items: readonly BatchItem[],
   { store, signal, progress, model, read }: Context & { model: ModelRecord['model']; read: ReadItem },
 ): Promise<void> {
@@ -110,7 +130,10 @@ async function classifyMissing(
   report(done)
   if (missing.length === 0) return
 
-  const classifier = await openClassifier(store, model, items.length - done)
+  const left = items.length - done
+  const classifier = algorithm
+    ? await openAlgorithmClassifier(store, { model, algorithm }, left)
+    : await openClassifier(store, model, left)
   try {
     for (const { shard, items: part } of missing) {
       const rows = await classifyShard(part, {

@@ -1,7 +1,7 @@
 /** A trained model at work on many images: pixels in, one answer per image out. Evaluation and batch tasks share it. */
 
 import { availableParallelism } from 'node:os'
-import { mapBatches, openSessionPool } from '#core/inference'
+import { mapBatches, openSessionPool, type SessionPool } from '#core/inference'
 import { bestClass } from '#core/serving'
 import type { TrainedModel } from '#core/steps'
 import { readBlob, type ObjectStore } from '#core/storage'
@@ -30,16 +30,33 @@ const IMAGES_PER_THREAD = 128
 const MAX_THREADS = 4
 
 /**
- * @param images - about how many there will be.
+ * A trained model in as many threads as that number of images is worth.
+ *
  * @throws {PlatformError} `OBJECT_NOT_FOUND`, or `INVALID_INPUT` when the model does not load.
+ */
+export async function openModelPool(
+  store: ObjectStore,
+  { onnx }: Pick<TrainedModel, 'onnx'>,
+  images: number,
+): Promise<SessionPool> {
+  const threads = Math.min(MAX_THREADS, availableParallelism(), Math.ceil(images / IMAGES_PER_THREAD) || 1)
+  return openSessionPool(await readBlob(store, onnx), { threads })
+}
+
+/**
+ * @param images - about how many there will be.
+ * @throws {PlatformError} as `openModelPool`.
  */
 export async function openClassifier(
   store: ObjectStore,
-  { onnx, classes, inputSize: { height, width } }: Pick<TrainedModel, 'onnx' | 'classes' | 'inputSize'>,
+  model: Pick<TrainedModel, 'onnx' | 'classes' | 'inputSize'>,
   images: number,
 ): Promise<Classifier> {
-  const threads = Math.min(MAX_THREADS, availableParallelism(), Math.ceil(images / IMAGES_PER_THREAD) || 1)
-  const pool = await openSessionPool(await readBlob(store, onnx), { threads })
+  const {
+    classes,
+    inputSize: { height, width },
+  } = model
+  const pool = await openModelPool(store, model, images)
   async function* tensors(batches: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
     for await (const data of batches) {
       const dims = [data.length / (height * width * 3), height, width, 3]

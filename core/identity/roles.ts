@@ -4,15 +4,16 @@ export const ROLES = ['owner', 'engineer', 'annotator', 'operator', 'viewer'] as
 export type Role = (typeof ROLES)[number]
 
 /**
- * `view` looks at anything, `annotate` answers labelling screens, `run` starts and cancels runs and batch tasks, `publish`
- * changes what is live (aliases, rollouts, approvals), `administer` manages people.
+ * `view` looks at anything, `annotate` answers labelling screens, `run` starts and cancels runs and batch tasks, `code`
+ * brings code that the workers then run (algorithms over images), `publish` changes what is live (aliases, rollouts,
+ * approvals), `administer` manages people.
  */
-export const ACTIONS = ['view', 'annotate', 'run', 'publish', 'administer'] as const
+export const ACTIONS = ['view', 'annotate', 'run', 'code', 'publish', 'administer'] as const
 export type Action = (typeof ACTIONS)[number]
 
 const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
   owner: ACTIONS,
-  engineer: ['view', 'annotate', 'run', 'publish'],
+  engineer: ['view', 'annotate', 'run', 'code', 'publish'],
   operator: ['view', 'run', 'publish'],
   annotator: ['view', 'annotate'],
   viewer: ['view'],

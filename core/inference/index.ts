@@ -3,7 +3,7 @@
 export type { InferenceSession, OpenSession, Tensor, TensorSignature, TensorType } from './session.ts'
 export { openOnnxSession } from './onnx.ts'
 export { fakeSession, type FakeModel } from './fake.ts'
-export { mapBatches, openSessionPool, type SessionPool, type Tensors } from './session-pool.ts'
+export { mapBatches, mapInOrder, openSessionPool, type SessionPool, type Tensors } from './session-pool.ts'
 export { OnnxGraph, joinGraphs } from './graph.ts'
 export { breathe, columnMeans, evenlySpaced, matrix, rowsOf, selectRows, type Matrix, type Matrix64 } from './matrix.ts'
 export { readMatrixFile } from './matrix-file.ts'

@@ -60,17 +60,26 @@ export async function openSessionPool(model: Uint8Array, { threads = 2 } = {}): 
  *
  * @param batches - made one at a time, when there is room.
  */
-export async function* mapBatches(
+export function mapBatches(
   pool: SessionPool,
   batches: AsyncIterable<Tensors> | Iterable<Tensors>,
-  { signal }: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal } = {},
 ): AsyncGenerator<Tensors> {
-  const running: Promise<Tensors>[] = []
+  return mapInOrder(batches, (batch) => pool.run(batch), { ...options, atOnce: 2 * pool.threads })
+}
+
+/** Calls `use` for every item, `atOnce` of them at the same time, and yields the results in order. */
+export async function* mapInOrder<T, R>(
+  items: AsyncIterable<T> | Iterable<T>,
+  use: (item: T) => Promise<R>,
+  { atOnce, signal }: { atOnce: number; signal?: AbortSignal },
+): AsyncGenerator<R> {
+  const running: Promise<R>[] = []
   try {
-    for await (const batch of batches) {
+    for await (const item of items) {
       signal?.throwIfAborted()
-      running.push(pool.run(batch))
-      if (running.length >= 2 * pool.threads) yield await running.shift()!
+      running.push(use(item))
+      if (running.length >= atOnce) yield await running.shift()!
     }
     while (running.length > 0) yield await running.shift()!
   } finally {

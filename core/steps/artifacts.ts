@@ -102,6 +102,9 @@ export const endpoint = z.object({
   url: z.string(),
 })
 
+/** An algorithm file as one bundle, with values for its parameters; defaults fill the rest. */
+export const algorithm = z.object({ bundle: blobRef, params: z.record(z.string(), z.unknown()) })
+
 /** What a self-service task gave. `failed` of the `images` have a reason instead of a class. */
 export const batchResults = z.object({
   kind: z.literal('batch-results'),
@@ -129,6 +132,7 @@ export const labellingStats = z.object({
   speedUp: z.number(),
 })
 
+export type Algorithm = z.infer<typeof algorithm>
 export type BatchResults = z.infer<typeof batchResults>
 export type BlobRef = z.infer<typeof blobRef>
 export type DatasetVersion = z.infer<typeof datasetVersion>

@@ -171,11 +171,12 @@ export const collectCaptured = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '2h', cache: false },
 })
 
-/** Runs a registered model over a folder or a dataset, shard by shard. An image that fails costs its own row, nothing else. */
+/** Runs a registered model or an algorithm over a folder or a dataset, shard by shard. An image that fails costs its own row, nothing else. */
 export const runBatchTask = defineBuiltIn({
   name: 'run-batch-task',
   input: z.object({
-    model: z.string().min(1).describe('name, name@3 or name@champion'),
+    model: z.string().min(1).optional().describe('name, name@3 or name@champion; give this or an algorithm'),
+    algorithm: a.algorithm.optional(),
     source: z.string().min(1).optional().describe('Folder with images; give this or a dataset'),
     dataset: z.string().min(1).optional().describe('Dataset, as name or name@ref'),
     shardSize: z.int().min(1).max(10_000).default(256).describe('Images that a crash can cost at most'),

@@ -3,6 +3,7 @@
 export * from './catalogue.ts'
 export * as artifacts from './artifacts.ts'
 export type {
+  Algorithm,
   BatchResults,
   BlobRef,
   Certificate,

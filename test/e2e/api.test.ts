@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { PlatformError } from '#core/errors'
 import { silentLogger } from '#core/log'
+import { sha256Hex } from '#core/storage'
 import { RunFeed } from '../../apps/api/run-feed.ts'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import type { ApiLimits } from '../../apps/api/ports.ts'
@@ -396,6 +397,20 @@ describe('models and tasks', () => {
     const made = await api.inject({ method: 'POST', url: '/api/batches', headers: as('ada'), payload })
     expect(made.statusCode).toBe(201)
     expect(world.engine.runs.get(made.json().id)).toMatchObject({ pipeline: 'batch-task', params: payload })
+  })
+
+  test('an algorithm goes along as one bundle, from those who may bring code', async () => {
+    const bundle = Buffer.from('export default 1')
+    const algorithm = { bundle: bundle.toString('base64'), params: { threshold: 0.7 } }
+    const payload = { algorithm, dataset: 'surfaces' }
+    const ask = (name: string) => api.inject({ method: 'POST', url: '/api/batches', headers: as(name), payload })
+    expect(world.engine.runs.get((await ask('ada')).json().id)).toMatchObject({
+      params: {
+        algorithm: { bundle: { sha256: sha256Hex(bundle), sizeBytes: 16 }, params: { threshold: 0.7 } },
+        dataset: 'surfaces',
+      },
+    })
+    expect((await ask('opal')).json()).toMatchObject({ code: 'FORBIDDEN', status: 403 })
   })
 
   test('a task needs exactly one source', async () => {

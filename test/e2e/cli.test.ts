@@ -188,6 +188,19 @@ describe('the loop', () => {
       expect(task.failed.map(({ path: name }) => path.basename(name))).toEqual(['bad.jpg'])
       expect(readFileSync(task.results.csv, 'utf8')).toContain('good.jpg')
       expect(readFileSync(task.results.gallery, 'utf8')).toContain('<html')
+
+      const algorithm = path.join(folder, '..', 'sure.ts')
+      const example = readFileSync('pipelines/algorithms/class-with-threshold.ts', 'utf8')
+      // Surer than sure is nobody, so that every class is left out.
+      writeFileSync(algorithm, example.replace('image-classifier@champion', 'pictures@champion').replace('>=', '>'))
+      const judged = await json<typeof task>('batch', 'run', algorithm, '--on', folder, '--param', 'threshold=1')
+      expect(judged).toMatchObject({ status: 'completed', images: 2 })
+      const [header, , good] = readFileSync(judged.results.csv, 'utf8').split('\r\n')
+      expect(header).toBe('path,image,class,score,reason')
+      expect(good).toMatch(/^good\.jpg,[0-9a-f]{64},,[01]\.?\d*,$/)
+      const wrong = ['batch', 'run', algorithm, '--on', folder, '--param'] as const
+      expect(await refusal(...wrong, 'threshold=7')).toMatchObject({ exit: 2, code: 'INVALID_INPUT' })
+      expect(await refusal(...wrong, 'treshold=0.5')).toMatchObject({ exit: 2, code: 'INVALID_INPUT' })
     },
     LONG_MS,
   )

@@ -10,6 +10,7 @@ import { can, type Action } from '#core/identity'
 import type { Engine, RunReport, StepReport } from '#core/runs'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
 import type { BatchView, ModelDetail, Principal, Role, SessionRecord } from '../../apps/api/schemas.ts'
+import { sha256Hex } from '#core/storage'
 import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
 export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
@@ -241,6 +242,7 @@ export class FakeIdentity implements IdentityPort {
   readonly people = new Map<string, Principal>([
     ['ada', { name: 'ada', role: 'owner' }],
     ['ann', { name: 'ann', role: 'annotator' }],
+    ['opal', { name: 'opal', role: 'operator' }],
     ['vic', { name: 'vic', role: 'viewer' }],
   ])
   readonly codes = new Set(['code-ada', 'code-ann', 'code-vic'])
@@ -438,6 +440,9 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
         const view = batchViews.find((batch) => batch.id === id)
         if (!view) throw new PlatformError('BATCH_NOT_FOUND', `no batch task "${id}"; see gyre batch list`)
         return view
+      },
+      async keepBundle(bundle) {
+        return { sha256: sha256Hex(bundle), sizeBytes: bundle.length }
       },
       async results(_id, format) {
         const rows = [{ path: 'one.png', image: 'e'.repeat(64), class: 'scratch', score: 0.93 }]

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { batchRecord, batchResults, listBatches, type BatchRecord } from '#core/batch'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { Engine, RunReport } from '#core/runs'
-import type { ObjectStore } from '#core/storage'
+import { putBlob, type ObjectStore } from '#core/storage'
 import { BATCH_PIPELINE, type BatchFormat, type BatchPort } from '../ports.ts'
 import type { BatchView } from '../schemas.ts'
 
@@ -36,6 +36,7 @@ export function batchesOf(store: ObjectStore, engine: Engine, uploadsDir: string
     },
     show: async (id) => view(await batchRecord(store, id).catch(notFound), id),
     results: (id, format) => batchResults(store, id, FORMATS[format]),
+    keepBundle: (bundle) => putBlob(store, bundle),
   }
 }
 
@@ -45,7 +46,7 @@ function toView(id: string, record: BatchRecord | null, run: RunReport | null, u
   const failed = run?.steps.find(({ status }) => status === 'failed')
   return {
     id,
-    model: record?.model ?? params.model ?? '',
+    model: record?.model ?? params.model ?? 'an algorithm',
     source: sourceOf(
       record?.source ?? (params.dataset ? `dataset ${params.dataset}` : `folder ${params.source}`),
       uploadsDir,

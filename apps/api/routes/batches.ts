@@ -4,21 +4,35 @@ import path from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
+import { requirePermission } from '../auth.ts'
 import { BATCH_PIPELINE, type BatchFormat } from '../ports.ts'
-import { batchView, byId } from '../schemas.ts'
+import { batchView, byId, type Principal } from '../schemas.ts'
 import { SANDBOX_POLICY } from '../security.ts'
 import type { Api, RouteContext } from '../server.ts'
 import { receiveUpload } from '../uploads.ts'
 
+/** Three quarters of it are the bundle's bytes. */
+const BODY_BYTES = 8 * 2 ** 20
+
 const request = z
   .object({
-    model: z.string().min(1).max(100),
+    model: z.string().min(1).max(100).optional(),
+    algorithm: z
+      .object({
+        bundle: z.base64().describe('The algorithm file with all it imports, as one ES module'),
+        params: z.record(z.string(), z.unknown()).default({}),
+      })
+      .strict()
+      .optional(),
     source: z.string().min(1).optional(),
     dataset: z.string().min(1).optional(),
   })
   .strict()
   .refine(({ source, dataset }) => (source === undefined) !== (dataset === undefined), {
     message: 'give either source (a folder on the server) or dataset',
+  })
+  .refine(({ model, algorithm }) => (model === undefined) !== (algorithm === undefined), {
+    message: 'give either model or algorithm',
   })
 
 const RESULTS: Record<BatchFormat, { type: string; attachment: boolean }> = {
@@ -28,7 +42,10 @@ const RESULTS: Record<BatchFormat, { type: string; attachment: boolean }> = {
 }
 
 /** Self-service tasks: a model over dropped images, a folder or a dataset. */
-export function batchRoutes(server: Api, { ports: { batches, engine }, settings, limits }: RouteContext): void {
+export function batchRoutes(
+  server: Api,
+  { ports: { batches, engine, identity }, settings, limits }: RouteContext,
+): void {
   const uploadFolder = (id: string) => path.join(settings.uploadsDir, id)
   const receive = async (call: FastifyRequest, id: string): Promise<z.infer<typeof request>> => {
     if (!call.isMultipart()) return parse(call.body)
@@ -39,9 +56,18 @@ export function batchRoutes(server: Api, { ports: { batches, engine }, settings,
     return parse({ model: upload.fields.model, source: upload.folder })
   }
 
+  /** The bundle moves into the store, so that the run needs nothing of the caller's later. Only workers evaluate it. */
+  const paramsOf = async ({ algorithm, ...others }: z.infer<typeof request>, principal: Principal) => {
+    if (!algorithm) return others
+    requirePermission(identity, principal, 'code')
+    const bundle = await batches.keepBundle(Buffer.from(algorithm.bundle, 'base64'))
+    return { ...others, algorithm: { bundle, params: algorithm.params } }
+  }
+
   server.post(
     '/api/batches',
     {
+      bodyLimit: BODY_BYTES,
       config: { permission: 'run' },
       schema: {
         consumes: ['multipart/form-data', 'application/json'],
@@ -51,7 +77,7 @@ export function batchRoutes(server: Api, { ports: { batches, engine }, settings,
     async (call, reply) => {
       const runId = `${BATCH_PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
       try {
-        const params = await receive(call, runId)
+        const params = await paramsOf(await receive(call, runId), call.principal)
         const started = await engine.start(BATCH_PIPELINE, params, { by: call.principal.name, runId })
         return reply.code(201).send(started)
       } catch (error) {

@@ -1,14 +1,18 @@
-/** `gyre batch run|list`: a model over a folder or a dataset, with a reason for each image that failed. */
+/** `gyre batch run|list`: a model or an algorithm over a folder or a dataset, with a reason for each image that failed. */
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
+import { algorithmParams } from '#core/algorithm'
+import { PlatformError } from '#core/errors'
+import type { RunStatus } from '#core/runs'
 import { AnsweredFailure } from '../failure.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
+import { parseParams } from '../params.ts'
 import { carryThrough, outcome } from '../runs.ts'
 import { withStack, type StackUse } from '../stack-access.ts'
 import { table } from '../table.ts'
 import { count, counted, moment, statusWord } from '../words.ts'
-import type { RunStatus } from '#core/runs'
 import { absoluteSource } from './datasets.ts'
 
 interface BatchView {
@@ -25,10 +29,17 @@ interface BatchView {
 const FORMATS = { csv: 'results.csv', json: 'results.json', gallery: 'gallery.html' } as const
 const FAILURES_SHOWN = 20
 
-export async function run(model: string, options: CommonOptions & { on: string; out?: string }): Promise<void> {
+interface RunOptions extends CommonOptions {
+  readonly on: string
+  readonly out?: string
+  readonly param: readonly string[]
+}
+
+export async function run(what: string, options: RunOptions): Promise<void> {
   const invocation = new Invocation(options)
+  const who = await subject(what, options.param)
   const { answer, lastLine } = await withStack(invocation, async (use) => {
-    const { id } = await use.api.post<{ id: string }>('/api/batches', { model, ...subject(options.on) })
+    const { id } = await use.api.post<{ id: string }>('/api/batches', { ...who, ...sourceOf(options.on) })
     const report = await carryThrough(use, invocation, id)
     const view = await use.api.get<BatchView>(`/api/batches/${encodeURIComponent(id)}`)
     const results = view.ready ? await saveResults(use, id, options.out) : null
@@ -39,8 +50,25 @@ export async function run(model: string, options: CommonOptions & { on: string; 
   if (answer.status !== 'completed') throw new AnsweredFailure()
 }
 
+/**
+ * An algorithm file goes along as one bundle; anything else names a model.
+ *
+ * @throws {PlatformError} `ALGORITHM_INVALID`; `INVALID_INPUT` with the path of a parameter that does not fit.
+ */
+async function subject(what: string, pairs: readonly string[]) {
+  if (!/\.[mc]?[jt]s$/.test(what)) {
+    if (pairs.length === 0) return { model: what }
+    throw new PlatformError('INVALID_INPUT', `a model has no parameters; leave out --param, or give an algorithm file`)
+  }
+  const { loadAlgorithm } = await import('#adapter/algorithm/load')
+  const { definition, bundle } = await loadAlgorithm(what)
+  const params = parseParams(pairs, z.toJSONSchema(definition.params, { io: 'input', unrepresentable: 'any' }))
+  algorithmParams(definition, params)
+  return { algorithm: { bundle: Buffer.from(bundle).toString('base64'), params } }
+}
+
 /** A folder where there is one or where it reads like one, else a dataset. */
-function subject(on: string): { source: string } | { dataset: string } {
+function sourceOf(on: string): { source: string } | { dataset: string } {
   const isFolder = existsSync(on) || on.startsWith('s3://') || on.includes(path.sep) || on === '.'
   return isFolder ? { source: absoluteSource(on) } : { dataset: on }
 }

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchRecord, batchResults, listBatches, runBatchTask, type BatchRow } from '#core/batch'
+import { loadAlgorithm } from '#adapter/algorithm/load'
 import { addImages } from '#core/datasets'
 import type { Progress } from '#core/execution'
-import { createMemoryStore, type ObjectStore } from '#core/storage'
+import { createMemoryStore, putBlob, type ObjectStore } from '#core/storage'
 import { COLOURS, colourImage, registerColourModel, storeColourModel } from '../../support/colour-model.ts'
 
 let folder: string
@@ -202,6 +203,98 @@ describe('runBatchTask', () => {
     await expect(runBatchTask({ ...missing, dataset: 'd' }, { ...context, runId: 'd' })).rejects.toMatchObject({
       code: 'INVALID_INPUT',
     })
+  })
+})
+
+describe('an algorithm', () => {
+  const colourAlarm = (predict: string) => `
+    import { z } from 'zod'
+    import { defineAlgorithm } from 'gyre/algorithm'
+    export default defineAlgorithm({
+      name: 'colour-alarm',
+      model: 'colours@1',
+      params: z.object({ least: z.number().max(1).default(0.9) }),
+      output: z.object({ sure: z.boolean(), share: z.number(), path: z.string().optional() }),
+      ${predict}
+    })`
+  const REDNESS = `async predict(images, { model, params }) {
+    const again = await model.run(images)
+    const shares = (await model.run(images)).column(model.classes.indexOf('red'))
+    return shares.map((share, i) => ({ sure: share >= params.least && share === again.column(0)[i], share, path: '=x' }))
+  }`
+
+  async function bundled(predict: string) {
+    const file = path.join(folder, '.alarm.ts')
+    await writeFile(file, colourAlarm(predict))
+    const { bundle } = await loadAlgorithm(file)
+    await rm(file)
+    return putBlob(store, bundle)
+  }
+
+  const run = (input: Omit<Parameters<typeof runBatchTask>[0], 'shardSize'>, runId: string) =>
+    runBatchTask(
+      { ...input, shardSize: 4 },
+      { store, runId, nodeId: 'n', scratchDir: folder, signal: new AbortController().signal, progress: () => {} },
+    )
+
+  it('gives each image its output, over the model that it names, with its parameters', async () => {
+    const pictures = path.join(folder, 'pictures')
+    await mkdir(pictures)
+    await writeFile(path.join(pictures, 'a.png'), await colourImage('red'))
+    await writeFile(path.join(pictures, 'b.png'), await colourImage('blue'))
+    await writeFile(path.join(pictures, 'c.png'), 'text')
+    const algorithm = { bundle: await bundled(REDNESS), params: { least: 0.5 } }
+    const wrong = await storeColourModel(store, { classes: ['blue', 'red', 'green'] })
+    expect(await registerColourModel(store, 'colours', wrong)).toBe(2)
+
+    expect(await run({ algorithm, source: pictures }, 't')).toMatchObject({
+      model: { version: 1 },
+      images: 3,
+      failed: 1,
+    })
+    expect(await batchRecord(store, 't')).toMatchObject({ model: 'colour-alarm over colours@1' })
+    const [a, b, c] = await rows('t')
+    expect(a).toMatchObject({ output: { sure: true }, class: 'sure: true', reason: null })
+    expect(b).toMatchObject({ output: { sure: false }, class: 'sure: false' })
+    expect(c).toMatchObject({ class: null, reason: expect.stringMatching(/text file/) as string })
+    expect(c).not.toHaveProperty('output')
+    const share = (row: BatchRow | undefined) => (row?.output as { share: number }).share
+    expect(share(a)).toBeGreaterThan(0.5)
+    const csv = Buffer.from(await batchResults(store, 't', 'csv')).toString()
+    expect(csv.split('\r\n').slice(0, 3)).toEqual([
+      'path,image,sure,share,output.path,reason',
+      `a.png,${a?.image},true,${share(a)},'=x,`,
+      `b.png,${b?.image},false,${share(b)},'=x,`,
+    ])
+    expect(Buffer.from(await batchResults(store, 't', 'html')).toString()).toContain('colour-alarm over colours v1')
+  })
+
+  it('that fails on one image costs that row', async () => {
+    await fillFolder(5)
+    const bundle = await bundled(`async predict(images, { model }) {
+      const scores = await model.run(images)
+      if (scores.column(2).some((blue) => blue > 0.5)) throw new Error('blue!')
+      return scores.column(0).map((share) => ({ sure: true, share }))
+    }`)
+    expect(await run({ algorithm: { bundle, params: {} }, source: folder }, 't')).toMatchObject({
+      images: 5,
+      failed: 1,
+    })
+    const { failed } = await batchRecord(store, 't')
+    expect(failed).toEqual([{ path: '102.png', reason: 'algorithm colour-alarm threw: blue!' }])
+  })
+
+  it('is refused with a parameter that is wrong or unknown, and beside a model', async () => {
+    await fillFolder(1)
+    const bundle = await bundled(REDNESS)
+    const refused = (params: Record<string, unknown>, id: string) =>
+      expect(run({ algorithm: { bundle, params }, source: folder }, id)).rejects
+    await refused({ least: 2 }, 'a').toThrow('algorithm colour-alarm, parameter least: Too big')
+    await refused({ leest: 0.5 }, 'b').toThrow('Unrecognized key: "leest"')
+    const both = run({ model: 'colours', algorithm: { bundle, params: {} }, source: folder }, 'c')
+    await expect(both).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(run({ source: folder }, 'd')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    expect(await listBatches(store)).toEqual([])
   })
 })
 

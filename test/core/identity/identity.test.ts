@@ -154,8 +154,8 @@ describe('roles', () => {
   it('allow exactly this', () => {
     const table = Object.fromEntries(ROLES.map((role) => [role, ACTIONS.filter((action) => can(role, action))]))
     expect(table).toEqual({
-      owner: ['view', 'annotate', 'run', 'publish', 'administer'],
-      engineer: ['view', 'annotate', 'run', 'publish'],
+      owner: ['view', 'annotate', 'run', 'code', 'publish', 'administer'],
+      engineer: ['view', 'annotate', 'run', 'code', 'publish'],
       annotator: ['view', 'annotate'],
       operator: ['view', 'run', 'publish'],
       viewer: ['view'],

@@ -4,7 +4,7 @@ export type { Screen, SessionState } from '../../../../core/labelling/types.ts'
 import type { RunStatus } from '../../../../core/runs/types.ts'
 import type { SessionState } from '../../../../core/labelling/types.ts'
 
-export type Permission = 'view' | 'annotate' | 'run' | 'publish' | 'administer'
+export type Permission = 'view' | 'annotate' | 'run' | 'code' | 'publish' | 'administer'
 export type Role = 'owner' | 'engineer' | 'annotator' | 'operator' | 'viewer'
 
 export interface Me {
