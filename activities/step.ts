@@ -6,7 +6,7 @@
 import path from 'node:path'
 import { CancelledFailure, Context } from '@temporalio/activity'
 import { issueText, PlatformError } from '#core/errors'
-import type { BodyHooks, BodyRequest, Progress } from '#core/execution'
+import { HandOver, type BodyHooks, type BodyRequest, type Progress } from '#core/execution'
 import type { SessionState } from '#core/labelling'
 import type { Json } from '#core/plan'
 import { readNode, recordNode, remember } from '#core/runs'
@@ -44,7 +44,7 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
       const session = sessionTeller(ports, info.workflowExecution!.workflowId)
       try {
         const raw = await runBody(requestOf(ports, call, info.attempt), {
-          signal: cancellationSignal,
+          signal: signalFor(cancellationSignal),
           onProgress: heartbeat.report,
           onSession: session.tell,
         })
@@ -61,11 +61,36 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
   }
 }
 
-/** A worker that shuts down is no decision of a person: the attempt is retried elsewhere, not cancelled. */
+/** Why Temporal ends an attempt without anybody having decided against its step. */
+const HANDED_OVER: Readonly<Record<string, string>> = {
+  WORKER_SHUTDOWN: 'the worker was shut down',
+  TIMED_OUT: 'the attempt took too long',
+  NOT_FOUND: 'another attempt has taken over',
+  PAUSED: 'the step was paused',
+  RESET: 'the step was reset',
+}
+
+function handedOver(reason: unknown): string | undefined {
+  return reason instanceof CancelledFailure ? HANDED_OVER[reason.message] : undefined
+}
+
+/** The signal as bodies get it: its reason tells a decision to cancel from the end of this attempt alone. */
+function signalFor(cancellation: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const pass = (): void => {
+    const why = handedOver(cancellation.reason)
+    controller.abort(why === undefined ? cancellation.reason : new HandOver(why))
+  }
+  if (cancellation.aborted) pass()
+  else cancellation.addEventListener('abort', pass, { once: true })
+  return controller.signal
+}
+
+/** The end of an attempt is no decision of a person: it is retried elsewhere, not cancelled. */
 function interruption(signal: AbortSignal): Error {
   const reason: unknown = signal.reason
-  if (reason instanceof CancelledFailure && reason.message === 'WORKER_SHUTDOWN')
-    return toFailure(new PlatformError('INTERNAL', 'the worker was shut down'))
+  const why = handedOver(reason)
+  if (why !== undefined) return toFailure(new PlatformError('INTERNAL', why))
   return reason instanceof Error ? reason : new CancelledFailure('cancelled')
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import { createProcessJobRunner, createProcessServiceHost, type JobRunner, type ServiceHost } from '#core/compute'
-import { codeVersion, runAsJob, runInThread } from '#core/execution'
+import { codeVersion, entryPoint, runAsJob, runInThread } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -38,7 +38,8 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const connection = await NativeConnection.connect({ address: config.temporal.address })
   const client = new Client({ connection, namespace: config.temporal.namespace })
   const store = await openStore(config.store.uri, { project: config.store.project })
-  const jobs: JobRunner = createProcessJobRunner({ directory: config.jobsDir, log })
+  const jobs: JobRunner = createProcessJobRunner({ directory: config.jobsDir, store, log })
+  const jobHost = { jobs, store, command: [process.execPath, entryPoint('job')] }
   return {
     connection,
     store,
@@ -59,7 +60,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
         client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
     },
     inThread: (request, hooks) => runInThread(request, hooks, log),
-    asJob: (request, hooks) => runAsJob(request, hooks, jobs, config.scratchDir),
+    asJob: (request, hooks) => runAsJob(request, hooks, jobHost),
     log,
   }
 }

@@ -347,8 +347,9 @@ function stepReports(plan: Plan, nodes: readonly NodeOutcome[], flight: Flight |
       attempts: pending?.attempt ?? node?.attempts ?? 0,
       startedAt: node?.startedAt ?? null,
       endedAt: node?.endedAt ?? null,
-      reason: retrying ?? node?.reason ?? null,
-      progress: pending?.progress ?? null,
+      reason: pending?.progress?.waiting ?? retrying ?? node?.reason ?? null,
+      // Before it has begun there is nothing to count.
+      progress: pending?.progress?.unit ? pending.progress : null,
       outputs: node?.outputs ?? null,
       code: node?.code ?? null,
     }

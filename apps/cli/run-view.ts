@@ -54,8 +54,13 @@ export class RunView {
         const { text, aside } = factsOf(step)
         return { text: fit(text || 'done', room), ...(aside ? { aside } : {}) }
       }
-      case 'running':
-        return { text: this.#progress(step, room) }
+      case 'running': {
+        const waiting = step.progress?.waiting ?? (step.progress ? null : step.reason)
+        // The whole sentence, as a failure's cause: people act on it.
+        return waiting && waiting.length > room - 8
+          ? { text: step.progress ? this.#progress(step, room) : statusWord('running'), aside: waiting }
+          : { text: this.#progress(step, room) }
+      }
       case 'waiting':
         return { text: step.progress ? this.#progress(step, room) : `${statusWord('waiting')} for ${awaited(step)}` }
       case 'queued':

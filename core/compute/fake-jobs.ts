@@ -1,15 +1,18 @@
 /** The job runner's twin for tests: jobs are functions of this process, and its whole state dies with it. */
 
-import { digestJson } from '#core/storage'
-import { checkJobName, jobConflict, jobNotFound } from './job-errors.ts'
-import type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
+import { createMemoryStore, digestJson, putBlob, readBlob, type ObjectStore } from '#core/storage'
+import { checkFileNames, checkJobName, jobConflict, jobNotFound } from './job-errors.ts'
+import type { JobOutcome, JobOutputs, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
 import { OWNER_LOST, outcomeOf, outcomeOfTimeout } from './outcomes.ts'
 
 /** What a command does. It ends by returning its exit code; `stop` aborts on SIGTERM, and SIGKILL waits for nobody. */
 export type FakeProgram = (io: {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  readonly inputs: Readonly<Record<string, Uint8Array>>
   readonly stop: AbortSignal
+  /** Writes a file to the folder of outputs. */
+  write(file: string, bytes: Uint8Array): void
   print(line: string): void
   complain(line: string): void
 }) => Promise<number>
@@ -20,18 +23,24 @@ export interface FakeJobRunner extends JobRunner {
 }
 
 /** @param programs - by the first word of the command. */
-export function createFakeJobRunner(programs: Readonly<Record<string, FakeProgram>>): FakeJobRunner {
+export function createFakeJobRunner(
+  programs: Readonly<Record<string, FakeProgram>>,
+  store: ObjectStore = createMemoryStore(),
+): FakeJobRunner {
   const jobs = new Map<string, FakeJob>()
   const find = (name: string): FakeJob | undefined => {
     checkJobName(name)
     return jobs.get(name)
   }
   return {
+    outlivesOwner: false,
     start: async (spec) => {
+      checkFileNames(spec)
+      const inputs = await readInputs(store, spec)
       const former = find(spec.name)
       if (former && former.specSha256 !== digestJson(spec)) throw jobConflict(spec.name)
       if (former && former.outcome?.kind !== 'interrupted') return
-      jobs.set(spec.name, new FakeJob(spec, programs[spec.command[0] ?? '']))
+      jobs.set(spec.name, new FakeJob(spec, programs[spec.command[0] ?? ''], inputs, store))
     },
     wait: async (name, options) => {
       const job = find(name)
@@ -60,7 +69,8 @@ class FakeJob {
   readonly errors: string[] = []
   outcome: JobOutcome | null = null
   #cancelled = false
-  #timedOut: JobOutcome | null = null
+  #timedOut = false
+  readonly #written = new Map<string, Uint8Array>()
   readonly #stop = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
   readonly #changed = new EventTarget()
@@ -68,21 +78,22 @@ class FakeJob {
   constructor(
     readonly spec: JobSpec,
     program: FakeProgram | undefined,
+    readonly inputs: Readonly<Record<string, Uint8Array>>,
+    readonly store: ObjectStore,
   ) {
     this.specSha256 = digestJson(spec)
-    this.#after(spec.timeoutMs, () => this.#terminate(outcomeOfTimeout(spec.timeoutMs)))
-    if (program) void this.#run(program)
-    else {
-      this.errors.push(`cannot start ${spec.command[0]}`)
-      this.end(outcomeOf(127, null, this.errors.at(-1) ?? ''))
-    }
+    this.#after(spec.timeoutMs, () => {
+      this.#timedOut = true
+      this.#terminate(() => this.#harvest(null))
+    })
+    void this.#run(program ?? missing(spec.command[0]))
   }
 
   async wait({ onLine = () => undefined, signal }: WaitOptions): Promise<JobOutcome> {
     let given = 0
     for (;;) {
-      signal?.throwIfAborted()
       while (given < this.output.length) onLine(this.output[given++] ?? '')
+      signal?.throwIfAborted()
       if (this.outcome) return this.outcome
       await this.#nextChange(signal)
     }
@@ -91,7 +102,7 @@ class FakeJob {
   async cancel(): Promise<void> {
     if (this.outcome) return
     this.#cancelled = true
-    this.#terminate({ kind: 'cancelled' })
+    this.#terminate(async () => ({ kind: 'cancelled' }))
     await this.wait({})
   }
 
@@ -111,18 +122,29 @@ class FakeJob {
     const code = await program({
       args: this.spec.command.slice(1),
       env: this.spec.env,
+      inputs: this.inputs,
       stop: this.#stop.signal,
+      write: (file, bytes) => this.#written.set(file, bytes),
       print: tell(this.output),
       complain: tell(this.errors),
     })
-    this.end(this.#timedOut ?? outcomeOf(code, null, this.errors.at(-1) ?? ''))
+    this.end(await this.#harvest(code))
+  }
+
+  async #harvest(code: number | null): Promise<JobOutcome> {
+    const outputs: Record<string, JobOutputs[string]> = {}
+    for (const name of this.spec.outputs ?? []) {
+      const bytes = this.#written.get(name)
+      if (bytes) outputs[name] = await putBlob(this.store, bytes)
+    }
+    if (this.#timedOut) return outcomeOfTimeout(this.spec.timeoutMs, outputs)
+    return outcomeOf({ code, signal: null, lastWords: this.errors.at(-1) ?? '', outputs })
   }
 
   /** SIGTERM now, SIGKILL after the grace time. */
-  #terminate(outcome: JobOutcome): void {
-    if (outcome.kind === 'failed') this.#timedOut = outcome
+  #terminate(outcome: () => Promise<JobOutcome>): void {
     this.#stop.abort()
-    this.#after(this.spec.graceMs, () => this.end(outcome))
+    this.#after(this.spec.graceMs, () => void outcome().then((known) => this.end(known)))
   }
 
   #after(ms: number, then: () => void): void {
@@ -134,5 +156,18 @@ class FakeJob {
       this.#changed.addEventListener('change', () => resolve(), { once: true })
       signal?.addEventListener('abort', () => resolve(), { once: true })
     })
+  }
+}
+
+async function readInputs(store: ObjectStore, { inputs = {} }: JobSpec): Promise<Readonly<Record<string, Uint8Array>>> {
+  const read = Object.entries(inputs).map(async ([name, sha256]) => [name, await readBlob(store, sha256)] as const)
+  return Object.fromEntries(await Promise.all(read))
+}
+
+/** What runs in place of a command that does not exist. */
+function missing(file: string | undefined): FakeProgram {
+  return async ({ complain }) => {
+    complain(`cannot start ${file}`)
+    return 127
   }
 }

@@ -5,8 +5,8 @@
 
 export { createFakeJobRunner, type FakeJobRunner, type FakeProgram } from './fake-jobs.ts'
 export { createFakeServiceHost, type FakeServiceHost } from './fake-services.ts'
-export type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
-export { createProcessJobRunner } from './local-process.ts'
+export type { JobOutcome, JobOutputs, JobPlacement, JobResources, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
+export { createProcessJobRunner, type ProcessJobOptions } from './local-process.ts'
 export { createProcessServiceHost } from './local-services.ts'
 export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts'
 export type { RevisionSpec, RevisionStatus, ServiceHost, Traffic } from './services.ts'

@@ -5,10 +5,11 @@
  * `<directory>/<name>/<generation>/` holds `spec.json` (what, and whose), `process.json` (its guard), `stdout.log`,
  * `stderr.log`, `cancelled.json` and, last, `outcome.json`; the JSON files are create-only. Creating a generation's
  * `spec.json` decides who runs it (J1); a new generation begins only after the former one was interrupted (J3).
+ * While it runs, `in`, `out` and `scratch` are its folders (J4).
  */
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { open, rm } from 'node:fs/promises'
+import { open, readdir, rm } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +17,8 @@ import { isPlatformError, PlatformError } from '#core/errors'
 import { entryPoint } from '#core/execution'
 import type { Logger } from '#core/log'
 import { canonicalJson, digestJson, openFolderStore, type ObjectKey, type ObjectStore } from '#core/storage'
-import { checkJobName, jobConflict, jobNotFound } from './job-errors.ts'
+import { checkFileNames, checkJobName, jobConflict, jobNotFound } from './job-errors.ts'
+import { JobFolders } from './job-files.ts'
 import { LineReader, tailOf } from './job-logs.ts'
 import type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
 import { OWNER_LOST, outcomeOf, outcomeOfTimeout } from './outcomes.ts'
@@ -27,9 +29,16 @@ const POLL_MS = 50
 /** The longest time that a timer of Node can wait. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** @param options - `directory`: where the folders of jobs are; it outlives the process. */
-export function createProcessJobRunner(options: { directory: string; log: Logger }): JobRunner {
-  return new ProcessJobRunner(path.resolve(options.directory), options.log)
+export interface ProcessJobOptions {
+  /** Where the folders of jobs are; it outlives the process. */
+  readonly directory: string
+  /** Gives inputs, takes outputs. */
+  readonly store: ObjectStore
+  readonly log: Logger
+}
+
+export function createProcessJobRunner({ directory, store, log }: ProcessJobOptions): JobRunner {
+  return new ProcessJobRunner(path.resolve(directory), store, log)
 }
 
 /** One generation of a job, as its `spec.json` has it: the environment, which may hold secrets, as part of a digest only. */
@@ -42,16 +51,19 @@ interface Generation {
 }
 
 class ProcessJobRunner implements JobRunner {
+  readonly outlivesOwner = false
   #opening: Promise<ObjectStore> | undefined
   /** Outcomes that a full disk did not let us write: this process knows them, the next one will say "interrupted". */
   readonly #unwritten = new Map<ObjectKey, JobOutcome>()
 
   constructor(
     readonly directory: string,
+    readonly store: ObjectStore,
     readonly log: Logger,
   ) {}
 
   async start(spec: JobSpec): Promise<void> {
+    checkFileNames(spec)
     const former = await this.#latest(spec.name)
     const specSha256 = digestJson(spec)
     if (former && former.specSha256 !== specSha256) throw jobConflict(spec.name)
@@ -116,6 +128,8 @@ class ProcessJobRunner implements JobRunner {
 
   /** Starts the guard and hands it the job. */
   async #spawn(job: Generation, spec: JobSpec): Promise<void> {
+    const folders = this.#folders(job)
+    await folders.furnish(this.store, spec)
     const out = await open(this.#file(job, 'stdout.log'), 'w')
     const err = await open(this.#file(job, 'stderr.log'), 'w')
     // Leads a group of its own: Ctrl-C in the owner's terminal is for the owner to act on.
@@ -132,15 +146,13 @@ class ProcessJobRunner implements JobRunner {
     const identity = identifyProcess(guard.pid ?? 0)
     if (identity) await this.#create(`${job.key}/process.json`, identity)
     // Only now does the command begin: whoever finds it running finds its process too.
-    pipe.write(`${JSON.stringify({ command: spec.command, env: spec.env })}\n`)
-    void ended.then((end) => this.#record(job, guard, end))
+    pipe.write(`${JSON.stringify({ command: spec.command, env: { ...folders.env, ...spec.env } })}\n`)
+    void ended.then((end) => this.#record(job, spec, guard, end))
   }
 
-  async #record(job: Generation, guard: ChildProcess, end: Ending): Promise<void> {
+  async #record(job: Generation, spec: JobSpec, guard: ChildProcess, end: Ending): Promise<void> {
     if (guard.pid) sendSignal(-guard.pid, 'SIGKILL') // What the command started and left behind.
-    const [lastWords = ''] = await tailOf(this.#file(job, 'stderr.log'), 1)
-    const outcome =
-      end.timedOutMs === null ? outcomeOf(end.code, end.signal, lastWords) : outcomeOfTimeout(end.timedOutMs)
+    const outcome = await this.#harvest(job, spec, end)
     try {
       await this.#end(job, outcome)
     } catch (error) {
@@ -149,9 +161,22 @@ class ProcessJobRunner implements JobRunner {
     }
   }
 
+  async #harvest(job: Generation, spec: JobSpec, end: Ending): Promise<JobOutcome> {
+    try {
+      const outputs = await this.#folders(job).keep(this.store, spec)
+      if (end.timedOutMs !== null) return outcomeOfTimeout(end.timedOutMs, outputs)
+      const [lastWords = ''] = await tailOf(this.#file(job, 'stderr.log'), 1)
+      return outcomeOf({ ...end, lastWords, outputs })
+    } catch (error) {
+      const { message } = error as Error
+      return { kind: 'interrupted', exitCode: null, message: `its outputs could not be kept: ${message}` }
+    }
+  }
+
   async #end(job: Generation, outcome: JobOutcome): Promise<void> {
     const isCancelled = (await this.#read(`${job.key}/cancelled.json`)) !== null
     await this.#create(`${job.key}/outcome.json`, isCancelled ? { kind: 'cancelled' } : outcome)
+    await this.#folders(job).clear()
   }
 
   /** The outcome, or null while it runs. A job whose owner is gone is ended here, and counts as interrupted (J3). */
@@ -167,13 +192,20 @@ class ProcessJobRunner implements JobRunner {
 
   async #latest(name: string): Promise<Generation | null> {
     checkJobName(name)
-    let latest: ObjectKey | undefined
-    for await (const { key } of (await this.#records()).list(`${name}/`)) if (key.endsWith('/spec.json')) latest = key
-    return latest === undefined ? null : this.#read<Generation>(latest)
+    const generations = await readdir(path.join(this.directory, name)).catch(() => [] as string[])
+    for (const generation of generations.sort().reverse()) {
+      const job = await this.#read<Generation>(`${name}/${generation}/spec.json`)
+      if (job) return job
+    }
+    return null
   }
 
   #file(job: Generation, name: string): string {
     return path.join(this.directory, job.key, name)
+  }
+
+  #folders(job: Generation): JobFolders {
+    return new JobFolders(path.join(this.directory, job.key))
   }
 
   #records(): Promise<ObjectStore> {

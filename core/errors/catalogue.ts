@@ -114,6 +114,12 @@ export const CATALOGUE = {
     remedy: 'Use it, stop it, or choose another folder with `--state`.',
     ...conflict,
   },
+  CODEC_KEY_UNFIT: {
+    when: 'A payload in Temporal is encrypted with a key that is not there, or is another one.',
+    remedy: 'Put the key that the message names into the file of GYRE_CODEC_KEYS_FILE.',
+    ...unavailable,
+    retryable: false,
+  },
   PORT_IN_USE: {
     when: 'A port that was asked for by name is taken.',
     remedy: 'Choose another port, or leave it out.',
@@ -141,6 +147,12 @@ export const CATALOGUE = {
     when: 'The Temporal server does not answer.',
     remedy: 'Check its address; Gyre keeps trying.',
     ...unavailable,
+  },
+  TEMPORAL_UNUSABLE: {
+    when: 'The Temporal server answers, but not as it is set: TLS, login, namespace, search attributes, version.',
+    remedy: 'Mend the setting that the message names; see docs/temporal.md.',
+    ...unavailable,
+    retryable: false,
   },
 
   DATASET_NOT_FOUND: {
@@ -212,12 +224,29 @@ export const CATALOGUE = {
     ...failed,
   },
 
-  TRAINING_FAILED: {
-    when: 'The trainer ended with an error.',
-    remedy: 'Read its log; mend; `gyre run resume`.',
+  CLUSTER_REFUSED: {
+    when: 'The cluster lacks something that Gyre needs: a namespace, a permission, a newer version, a right clock.',
+    remedy: 'Do as the message says; `gyre doctor --cluster` looks again.',
+    ...unavailable,
+    retryable: false,
+  },
+  CLUSTER_UNAVAILABLE: {
+    when: 'No Kubernetes cluster is configured, or the one that is does not answer.',
+    remedy: 'Check the kubeconfig and its context; Gyre keeps trying.',
+    ...unavailable,
+  },
+
+  JOB_CONFLICT: { when: 'A job of the same name has another specification.', remedy: 'Use another name.', ...conflict },
+  JOB_FAILED: {
+    when: 'The job of a step ended with an error, or can never run: an image that does not exist, too little memory.',
+    remedy: 'Do as its message says; `gyre run resume`.',
     ...failed,
   },
-  JOB_CONFLICT: { when: 'A job of the same name has another specification.', remedy: 'Use another name.', ...conflict },
+  JOB_INTERRUPTED: {
+    when: 'The job of a step was ended from outside: an eviction, a signal, a lost node.',
+    remedy: 'Nothing: Gyre starts it again.',
+    ...unavailable,
+  },
   JOB_NOT_FOUND: { when: 'No job has this name.', remedy: 'Start the step again.', ...missing },
   MODEL_NOT_FOUND: {
     when: 'No model has this name, version or alias.',
@@ -300,6 +329,11 @@ export const CATALOGUE = {
     remedy: 'Wait for the time in Retry-After.',
     ...unavailable,
     httpStatus: 429,
+  },
+  TOKEN_NOT_FOUND: {
+    when: 'A person has no token with this id that is good now.',
+    remedy: 'List them with `gyre user tokens NAME`.',
+    ...missing,
   },
   UNAUTHENTICATED: {
     when: 'The call carries no valid login.',

@@ -8,6 +8,8 @@ export interface Progress {
   readonly unit: string
   /** A few words beside the count: "fitting 400 patches", "pass 2 of 3". */
   readonly note?: string
+  /** One sentence on what it waits for: a node that is free, an image that is being fetched. */
+  readonly waiting?: string
 }
 
 /** What every built-in step gets beside its input. One per attempt. */

@@ -10,6 +10,7 @@ export type EntryPoint =
   | 'inference'
   | 'job'
   | 'worker'
+  | 'failure-converter'
   | 'job-guard'
   | 'compute-thread'
   | 'session-thread'

@@ -3,6 +3,7 @@
 export { codeVersion } from './code-versions.ts'
 export type { Progress, StepContext } from './context.ts'
 export { entryPoint, installationRoot, type EntryPoint } from './entry-point.ts'
-export { runAsJob, type JobResult } from './run-as-job.ts'
+export { runAsJob, type BodyResult, type JobHost, type JobRequest } from './run-as-job.ts'
 export { runBody, type BodyHooks, type BodyRequest } from './run-body.ts'
+export { HandOver, jobNameOf, seeThrough, type JobResult, type JobWatch } from './see-through.ts'
 export { runInThread } from './thread-host.ts'

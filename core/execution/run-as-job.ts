@@ -1,73 +1,98 @@
-/** Runs a body as a job: a child process here, a Pod on a cluster. Files in, files out, progress as JSON lines. */
+/** Runs the body of a built-in step as a job: a child process here, a Pod on a cluster. Progress comes as JSON lines. */
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { PlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
-import type { JobRunner } from '#core/compute'
-import { sha256Hex } from '#core/storage'
+import type { JobOutcome, JobResources, JobRunner, JobSpec } from '#core/compute'
+import { putBlob, readBlob, type ObjectStore } from '#core/storage'
 import type { Progress } from './context.ts'
-import { entryPoint } from './entry-point.ts'
 import type { BodyHooks, BodyRequest } from './run-body.ts'
+import { jobNameOf, seeThrough, type JobResult } from './see-through.ts'
+
+/** What `apps/job` reads from `request.json` in its input folder: what to do, and nothing of who asks or how often. */
+export type JobRequest = Omit<BodyRequest, 'attempt' | 'scratchDir' | 'bundleDir'>
 
 /** What `apps/job` writes to `result.json` in its output folder, last. */
-export type JobResult =
+export type BodyResult =
   | { readonly ok: true; readonly output: unknown }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails }
 
+export interface JobHost {
+  readonly jobs: JobRunner
+  readonly store: ObjectStore
+  /** Starts `apps/job` where jobs run: a path of this machine, or of the worker image. */
+  readonly command: readonly string[]
+  readonly resources?: JobResources
+}
+
+const REQUEST = 'request.json'
+const RESULT = 'result.json'
 const TIMEOUT_MS = 24 * 3_600_000
 const GRACE_MS = 5_000
 
-export async function runAsJob(
-  request: BodyRequest,
-  hooks: BodyHooks,
-  jobs: JobRunner,
-  folder: string,
-): Promise<unknown> {
-  const name = `gyre-${sha256Hex(new TextEncoder().encode(`${request.run}/${request.node}/${request.attempt}`)).slice(0, 24)}`
-  const exchange = path.join(folder, name)
-  const outputDir = path.join(exchange, 'out')
-  await mkdir(outputDir, { recursive: true })
-  await writeFile(path.join(exchange, 'request.json'), JSON.stringify(request))
-  const cancel = (): void => void jobs.cancel(name)
-  hooks.signal.addEventListener('abort', cancel, { once: true })
-  try {
-    await jobs.start({
-      name,
-      command: [process.execPath, entryPoint('job')],
-      env: { GYRE_JOB_REQUEST: path.join(exchange, 'request.json'), GYRE_JOB_OUTPUT: outputDir },
-      timeoutMs: TIMEOUT_MS,
-      graceMs: GRACE_MS,
-    })
-    if (hooks.signal.aborted) await jobs.cancel(name)
-    const outcome = await jobs.wait(name, { onLine: (line) => reportLine(line, hooks) })
-    hooks.signal.throwIfAborted()
-    const result = await readResult(outputDir)
+/** @throws {PlatformError} the body's own; `JOB_FAILED` for a job without a result; `JOB_INTERRUPTED`. See `seeThrough`. */
+export async function runAsJob(request: BodyRequest, hooks: BodyHooks, host: JobHost): Promise<unknown> {
+  const { jobs, store } = host
+  const progress = progressTeller(hooks)
+  const watch = {
+    signal: hooks.signal,
+    onLine: (line: string) => progress.line(line),
+    onWaiting: (sentence: string | null) => progress.waiting(sentence),
+  }
+  return seeThrough(jobs, await specOf(request, host), watch, async (outcome) => {
+    const result = await resultOf(store, outcome)
     if (result?.ok) return result.output
     if (result) throw new PlatformError(result.code, result.message, result.details)
-    if (outcome.kind === 'interrupted')
-      throw new PlatformError('INTERNAL', `the job of step ${request.step} was interrupted: ${outcome.message}`)
-    const tail = await jobs.logTail(name, 5)
-    throw new PlatformError(
-      'TRAINING_FAILED',
-      `the job of step ${request.step} ended without a result: ${tail.at(-1) ?? outcome.kind}`,
-    )
-  } finally {
-    hooks.signal.removeEventListener('abort', cancel)
-    await jobs.remove(name)
-    await rm(exchange, { recursive: true, force: true })
+    throw new PlatformError('JOB_FAILED', `step ${request.step}: ${causeOf(outcome)}`)
+  })
+}
+
+async function specOf(request: BodyRequest, { store, command, resources }: JobHost): Promise<JobSpec> {
+  const { attempt, scratchDir, bundleDir, ...lasting } = request
+  const { sha256 } = await putBlob(store, Buffer.from(JSON.stringify(lasting satisfies JobRequest)))
+  return {
+    name: jobNameOf(request.run, request.node),
+    command,
+    env: {},
+    ...(resources ? { resources } : {}),
+    inputs: { [REQUEST]: sha256 },
+    outputs: [RESULT],
+    timeoutMs: TIMEOUT_MS,
+    graceMs: GRACE_MS,
   }
 }
 
-function reportLine(line: string, hooks: BodyHooks): void {
+async function resultOf(store: ObjectStore, { outputs }: JobResult): Promise<BodyResult | null> {
+  const blob = outputs[RESULT]
+  return blob ? (JSON.parse(Buffer.from(await readBlob(store, blob.sha256)).toString()) as BodyResult) : null
+}
+
+function causeOf(outcome: JobOutcome): string {
+  return outcome.kind === 'failed' ? outcome.message : 'its job ended without a result'
+}
+
+/** Tells progress and waiting together: each keeps what was said last of the other. */
+export function progressTeller({ onProgress }: Pick<BodyHooks, 'onProgress'>): {
+  line(line: string): void
+  waiting(sentence: string | null): void
+} {
+  let latest: Progress | null = null
+  return {
+    line: (line) => {
+      const progress = progressIn(line)
+      if (!progress) return
+      latest = progress
+      onProgress(progress)
+    },
+    waiting: (sentence) =>
+      onProgress({ ...(latest ?? { done: 0, unit: '' }), ...(sentence === null ? {} : { waiting: sentence }) }),
+  }
+}
+
+/** The progress that a line tells; any other line is the job's own talk, and stays in its log. */
+function progressIn(line: string): Progress | null {
+  if (!line.startsWith('{')) return null
   try {
-    const event = JSON.parse(line) as { progress?: Progress }
-    if (event.progress) hooks.onProgress(event.progress)
+    return (JSON.parse(line) as { progress?: Progress }).progress ?? null
   } catch {
-    // A line that is not an event is the job's own talk; it stays in the job's log.
+    return null
   }
-}
-
-async function readResult(outputDir: string): Promise<JobResult | null> {
-  const text = await readFile(path.join(outputDir, 'result.json'), 'utf8').catch(() => null)
-  return text === null ? null : (JSON.parse(text) as JobResult)
 }

@@ -31,6 +31,7 @@ export interface StepReport {
     readonly total?: number
     readonly unit: string
     readonly note?: string
+    readonly waiting?: string
   } | null
   readonly outputs: unknown
   /** Set on a failed step: its code in the error catalogue. */

@@ -35,6 +35,18 @@ describe('the line of a step', () => {
     expect(line).toBe(' embed     ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌  1,200 of 2,400 images  600 images/s  …'.padEnd(79) + '3.0 s')
   })
 
+  it('says what it waits for, below where there is no room: before it begins, and in the middle', () => {
+    const { lines } = viewAt(84)
+    const waiting = '0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are available.'
+    expect(lines({ reason: waiting })).toEqual([
+      ' embed     running'.padEnd(79) + '0.0 s',
+      `           ${waiting.slice(0, 72)}…`,
+    ])
+    const [first, second] = lines({ reason: waiting, progress: { done: 3, unit: 'epochs', waiting } })
+    expect(first).toContain('3 epochs')
+    expect(second).toContain('0/1 nodes are available')
+  })
+
   it('says the facts of what came out', () => {
     const { lines } = viewAt(80)
     const outputs = { ...version, duplicates: 1, nearDuplicates: 31, rejected: 0, report: blob }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createFakeJobRunner, createProcessJobRunner, type FakeProgram } from '#core/compute'
 import { silentLogger } from '#core/log'
+import { createMemoryStore, openStore } from '#core/storage'
 import { startJobOwner } from '../support/job-owner.ts'
 import { jobRunnerContract } from './job-runner.ts'
 
@@ -27,6 +28,10 @@ const programs: Readonly<Record<string, FakeProgram>> = {
     print(env[name] ?? 'not set')
     return 0
   },
+  copy: async ({ args: [from = '', to = '', code], inputs, write }) => {
+    write(to, inputs[from] ?? new Uint8Array())
+    return Number(code)
+  },
   'until-stopped': async ({ print, stop }) => {
     print('ready')
     await stopped(stop)
@@ -40,9 +45,11 @@ const programs: Readonly<Record<string, FakeProgram>> = {
 }
 
 jobRunnerContract('memory', async () => {
-  const runner = createFakeJobRunner(programs)
+  const store = createMemoryStore()
+  const runner = createFakeJobRunner(programs, store)
   return {
     runner,
+    store,
     command: (program, ...args) => [program, ...args],
     async afterDeathOfOwner(spec) {
       await runner.start(spec)
@@ -55,12 +62,14 @@ jobRunnerContract('memory', async () => {
 
 jobRunnerContract('child processes', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'gyre-jobs-'))
-  const open = () => createProcessJobRunner({ directory, log: silentLogger() })
+  const store = await openStore(path.join(directory, 'objects'))
+  const open = () => createProcessJobRunner({ directory: path.join(directory, 'jobs'), store, log: silentLogger() })
   return {
     runner: open(),
+    store,
     command: (program, ...args) => [process.execPath, path.resolve('test/fixtures/job-programs.mjs'), program, ...args],
     async afterDeathOfOwner(spec) {
-      const owner = await startJobOwner(directory, spec)
+      const owner = await startJobOwner(path.join(directory, 'jobs'), spec)
       await owner.kill()
       return open()
     },

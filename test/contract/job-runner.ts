@@ -2,12 +2,15 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { JobRunner, JobSpec } from '#core/compute'
+import { blobKey, putBlob, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
 
 export interface JobRunnerHarness {
   readonly runner: JobRunner
+  /** Where inputs come from and outputs go to. */
+  readonly store: ObjectStore
   /** The command that does what the program of `test/fixtures/job-programs.mjs` does. */
   command(program: string, ...args: readonly string[]): readonly string[]
-  /** Starts the job with another owner, kills that, and gives the runner of the next owner. */
+  /** Starts the job with another owner, kills that when the job runs, and gives the runner of the next owner. */
   afterDeathOfOwner(spec: JobSpec): Promise<JobRunner>
   close(): Promise<void>
 }
@@ -17,6 +20,7 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
     let harness: JobRunnerHarness
     let runner: JobRunner
     let names = 0
+    const succeeded = { kind: 'succeeded', outputs: {} }
     const spec = (program: string, args: readonly string[] = [], changes: Partial<JobSpec> = {}): JobSpec => ({
       name: `job-${++names}`,
       command: harness.command(program, ...args),
@@ -52,7 +56,7 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
       await runner.wait(job.name, { onLine: (line) => early.push(line) })
       expect(early).toEqual(expected)
       const late: string[] = []
-      expect(await runner.wait(job.name, { onLine: (line) => late.push(line) })).toEqual({ kind: 'succeeded' })
+      expect(await runner.wait(job.name, { onLine: (line) => late.push(line) })).toEqual(succeeded)
       expect(late).toEqual(expected)
     })
 
@@ -67,11 +71,11 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
     })
 
     it.each([
-      ['0', { kind: 'succeeded' }],
-      ['64', { kind: 'failed', exitCode: 64, message: 'exit code 64: the cause' }],
-      ['65', { kind: 'failed', exitCode: 65, message: 'exit code 65: the cause' }],
-      ['78', { kind: 'failed', exitCode: 78, message: 'exit code 78: the cause' }],
-      ['1', { kind: 'failed', exitCode: 1, message: 'exit code 1: the cause' }],
+      ['0', { kind: 'succeeded', outputs: {} }],
+      ['64', { kind: 'failed', exitCode: 64, message: 'exit code 64: the cause', outputs: {} }],
+      ['65', { kind: 'failed', exitCode: 65, message: 'exit code 65: the cause', outputs: {} }],
+      ['78', { kind: 'failed', exitCode: 78, message: 'exit code 78: the cause', outputs: {} }],
+      ['1', { kind: 'failed', exitCode: 1, message: 'exit code 1: the cause', outputs: {} }],
       ['75', { kind: 'interrupted', exitCode: 75, message: 'asked to be tried again: the cause' }],
       ['76', { kind: 'interrupted', exitCode: 76, message: 'stopped with a checkpoint when it was told to' }],
     ])('tells what exit code %s means', async (code, outcome) => {
@@ -126,19 +130,54 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
       expect((await run(job)).outcome).toMatchObject({ kind: 'interrupted', exitCode: 75 })
     })
 
-    it('J3: reports a job as interrupted whose owner died, and lets it start again', async () => {
+    it('J3: leaves no orphan: a job whose owner died is interrupted, or adopted by the next owner', async () => {
       const job = spec('until-stopped')
       const next = await harness.afterDeathOfOwner(job)
-      expect(await next.wait(job.name, {})).toEqual({
-        kind: 'interrupted',
-        exitCode: null,
-        message: 'the process that ran it has ended',
-      })
+      if (!next.outlivesOwner)
+        expect(await next.wait(job.name, {})).toEqual({
+          kind: 'interrupted',
+          exitCode: null,
+          message: 'the process that ran it has ended',
+        })
       await next.start(job)
       const lines: string[] = []
       const waiting = next.wait(job.name, { onLine: (line) => (lines.push(line), void next.cancel(job.name)) })
       expect(await waiting).toEqual({ kind: 'cancelled' })
       expect(lines).toEqual(['ready', 'stopping'])
+    })
+
+    describe('J4: files', () => {
+      const bytes = Buffer.from('grüß dich\n\0\xff')
+      const copy = async (args: readonly string[], outputs: readonly string[]) =>
+        spec('copy', args, { inputs: { 'in.bin': (await putBlob(harness.store, bytes)).sha256 }, outputs })
+
+      it('lie where the command looks for them, and are blobs before the outcome is known', async () => {
+        const { outcome } = await run(await copy(['in.bin', 'out.bin', '0'], ['out.bin', 'not-written.bin']))
+        const kept = { sha256: sha256Hex(bytes), sizeBytes: bytes.byteLength }
+        expect(outcome).toEqual({ kind: 'succeeded', outputs: { 'out.bin': kept } })
+        expect(Buffer.from(await readBlob(harness.store, kept.sha256))).toEqual(bytes)
+      })
+
+      it('of a command that failed are kept too', async () => {
+        const { outcome } = await run(await copy(['in.bin', 'report.bin', '65'], ['report.bin']))
+        expect(outcome).toMatchObject({ kind: 'failed', outputs: { 'report.bin': { sha256: sha256Hex(bytes) } } })
+      })
+
+      it('that do not exist are refused before anything runs', async () => {
+        const missing = sha256Hex(Buffer.from('nobody stored this'))
+        const job = spec('print', ['1'], { inputs: { a: missing } })
+        await expect(runner.start(job)).rejects.toMatchObject({
+          code: 'OBJECT_NOT_FOUND',
+          details: { key: blobKey(missing) },
+        })
+      })
+
+      it.each(['../up', 'a/b', '.hidden', ''])('are refused under the name %j', async (file) => {
+        const refused = { code: 'INVALID_INPUT' }
+        await expect(runner.start(spec('print', ['1'], { outputs: [file] }))).rejects.toMatchObject(refused)
+        const inputs = { [file]: sha256Hex(bytes) }
+        await expect(runner.start(spec('print', ['1'], { inputs }))).rejects.toMatchObject(refused)
+      })
     })
 
     it('cancels with SIGTERM, so that the job can end in order', async () => {
@@ -171,12 +210,17 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
       await run(job)
       await runner.cancel(job.name)
       await runner.cancel('never-was')
-      expect(await runner.wait(job.name, {})).toEqual({ kind: 'succeeded' })
+      expect(await runner.wait(job.name, {})).toEqual(succeeded)
     })
 
     it.each(['until-stopped', 'stubborn'])('fails a job (%s) that runs longer than its limit', async (program) => {
       const { outcome } = await run(spec(program, [], { timeoutMs: 2_000, graceMs: 100 }))
-      expect(outcome).toEqual({ kind: 'failed', exitCode: 124, message: 'ran longer than its limit of 2 s' })
+      expect(outcome).toEqual({
+        kind: 'failed',
+        exitCode: 124,
+        message: 'ran longer than its limit of 2 s',
+        outputs: {},
+      })
     })
 
     it('stops waiting, and not the job, when the signal of the waiter aborts', async () => {
@@ -207,7 +251,7 @@ export function jobRunnerContract(kind: string, open: () => Promise<JobRunnerHar
       expect((await run({ ...job, command: harness.command('print', '1') })).lines).toEqual(['line 0'])
     })
 
-    it.each(['', 'Upper', '../up', 'a/b', '-a', 'a'.repeat(64)])('refuses the name %j', async (name) => {
+    it.each(['', 'Upper', '../up', 'a/b', '-a', 'a'.repeat(51)])('refuses the name %j', async (name) => {
       const refused = { code: 'INVALID_NAME' }
       await expect(runner.start({ ...spec('exit', ['0']), name })).rejects.toMatchObject(refused)
       await expect(runner.remove(name)).rejects.toMatchObject(refused)

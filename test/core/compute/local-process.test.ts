@@ -14,6 +14,7 @@ import {
   type ProcessIdentity,
 } from '#core/compute'
 import { silentLogger } from '#core/log'
+import { createMemoryStore } from '#core/storage'
 import { startJobOwner } from '../../support/job-owner.ts'
 
 const program = (...args: readonly string[]) => [
@@ -36,7 +37,7 @@ describe('jobs as child processes', () => {
   let runner: JobRunner
   beforeEach(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'gyre-jobs-'))
-    runner = createProcessJobRunner({ directory, log: silentLogger() })
+    runner = createProcessJobRunner({ directory, store: createMemoryStore(), log: silentLogger() })
   })
   afterEach(() => rm(directory, { recursive: true, force: true }))
 
@@ -66,7 +67,7 @@ describe('jobs as child processes', () => {
     await runner.start(job(program('family', 'leave')))
     let pids: number[] = []
     const outcome = await runner.wait('job', { onLine: (line) => (pids = line.split(' ').map(Number)) })
-    expect(outcome).toEqual({ kind: 'succeeded' })
+    expect(outcome).toEqual({ kind: 'succeeded', outputs: {} })
     expect(pids).toHaveLength(2)
     await untilGone(pids)
   })
@@ -84,9 +85,23 @@ describe('jobs as child processes', () => {
     const guard = guardOf(directory)
     if (process.platform === 'linux')
       expect(await readFile(`/proc/${guard.pid}/cmdline`, 'utf8')).not.toContain('open sesame')
-    for (const file of await readdir(path.join(directory, 'job/000001')))
-      expect(await readFile(path.join(directory, 'job/000001', file), 'utf8')).not.toContain('open sesame')
+    const entries = await readdir(path.join(directory, 'job/000001'), { recursive: true, withFileTypes: true })
+    for (const entry of entries.filter((one) => one.isFile()))
+      expect(await readFile(path.join(entry.parentPath, entry.name), 'utf8')).not.toContain('open sesame')
     await runner.cancel('job')
+  })
+
+  it('leave no folder of theirs behind, only their records and their log', async () => {
+    await runner.start(job(program('print', '1')))
+    await runner.wait('job', {})
+    await vi.waitUntil(async () => (await readdir(path.join(directory, 'job/000001'))).length === 5)
+    expect((await readdir(path.join(directory, 'job/000001'))).sort()).toEqual([
+      'outcome.json',
+      'process.json',
+      'spec.json',
+      'stderr.log',
+      'stdout.log',
+    ])
   })
 
   it('of a dead owner are ended by the next one when they still run', async () => {

@@ -5,6 +5,7 @@ import { expect, it, vi } from 'vitest'
 import { createProcessJobRunner } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import { silentLogger } from '#core/log'
+import { createMemoryStore } from '#core/storage'
 import type * as Storage from '#core/storage'
 
 vi.mock('#core/storage', async (original) => {
@@ -25,9 +26,9 @@ vi.mock('#core/storage', async (original) => {
 
 it('tells the outcome of a job to those who wait although a full disk does not take it', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'gyre-jobs-'))
-  const runner = createProcessJobRunner({ directory, log: silentLogger() })
+  const runner = createProcessJobRunner({ directory, store: createMemoryStore(), log: silentLogger() })
   const command = [process.execPath, path.resolve('test/fixtures/job-programs.mjs'), 'print', '1']
   await runner.start({ name: 'job', command, env: {}, timeoutMs: 30_000, graceMs: 1_000 })
-  expect(await runner.wait('job', {})).toEqual({ kind: 'succeeded' })
+  expect(await runner.wait('job', {})).toEqual({ kind: 'succeeded', outputs: {} })
   await rm(directory, { recursive: true })
 })
