@@ -1,0 +1,1 @@
+export function buildSupervisor(options?: { arch?: string; env?: NodeJS.ProcessEnv }): Promise<string>

@@ -1,0 +1,3 @@
+module gyre.dev/supervisor
+
+go 1.24
