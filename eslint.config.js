@@ -71,7 +71,7 @@ export default tseslint.config(
       'core/planning/load.ts',
       'core/algorithm/load.ts',
       'core/datasets/archive.ts',
-      'core/compute/kubernetes.ts',
+      'core/compute/kubernetes/client.ts',
     ],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal, apps] }] },
   },

@@ -61,6 +61,12 @@ export interface KubeApi {
   stream(path: string, request?: Pick<KubeRequest, 'query' | 'signal'>): Promise<AsyncIterable<Uint8Array>>
 }
 
+/** A `KubeApi` over a real connection. */
+export interface KubeConnection extends KubeApi {
+  /** The server's clock minus ours, by the Date header of its last answer, within about a second; null before one came. */
+  readonly clockSkewMs: number | null
+}
+
 /** How an installation uses its cluster. Adapters take it whole. */
 export interface ClusterSettings {
   readonly api: KubeApi
