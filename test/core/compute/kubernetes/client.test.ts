@@ -248,7 +248,9 @@ describe('streams', () => {
     const { api } = await start()
     const stream = await api.stream(JOBS, watching)
     fake.put('jobs', job('a'))
-    for await (const _chunk of stream) break
+    const reader = stream[Symbol.asyncIterator]()
+    await reader.next()
+    await reader.return?.()
     await fake.until(() => fake.openStreams() === 0)
   })
 })
