@@ -6,7 +6,7 @@ export { openFolderStore } from './folder.ts'
 export { checkKey, checkName, compareKeys } from './keys.ts'
 export { acquireLease, readLease, type Lease, type LeaseOptions, type LeaseState } from './leases.ts'
 export { createMemoryStore } from './memory.ts'
-export type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'
+export type { ListOptions, ObjectInfo, ObjectKey, ObjectStore, PresignRequest } from './object-store.ts'
 export { openStore } from './open.ts'
 export {
   movePointer,

@@ -43,6 +43,23 @@ export interface ObjectStore {
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   /** Removes one object; a missing one is no error. Only garbage collection, caches and leases call it. */
   delete(key: ObjectKey): Promise<void>
+
+  /**
+   * An address at which whoever holds it may do one thing to one object, without credentials: for programs in Pods. Absent
+   * where there is no server to ask, as in a folder.
+   */
+  presign?(request: PresignRequest): Promise<string>
+}
+
+export interface PresignRequest {
+  readonly method: 'GET' | 'PUT'
+  readonly key: ObjectKey
+  /** At most 7 days. */
+  readonly expiresSeconds: number
+  /** The PUT must carry `If-None-Match: *`, and fails with 412 where the key is taken. */
+  readonly createOnly?: boolean
+  /** The store's address as the holder reaches it, where that differs from ours. */
+  readonly endpoint?: string
 }
 
 export interface ListOptions {

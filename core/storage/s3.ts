@@ -23,10 +23,11 @@ import {
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { PlatformError } from '#core/errors'
 import { checkRange, objectNotFound } from './failures.ts'
 import { checkKey } from './keys.ts'
-import type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from './object-store.ts'
+import type { ListOptions, ObjectInfo, ObjectKey, ObjectStore, PresignRequest } from './object-store.ts'
 
 /** Tries of one create before the store counts as unavailable; the pauses between them sum to about 6 s. */
 const CREATE_TRIES = 8
@@ -41,8 +42,10 @@ export async function openS3Store(uri: string): Promise<ObjectStore> {
   return new S3Store(await createClient(), bucket, prefix ? `${prefix}/` : '')
 }
 
-async function createClient(): Promise<S3Client> {
+/** @param endpoint - instead of the one in the environment. */
+async function createClient(endpoint?: string): Promise<S3Client> {
   const client = new S3Client({
+    ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts: 4,
     logger: SILENT,
     // The SDK's newer default checksums are refused or miscounted by several S3 servers; digests are checked above the store.
@@ -51,7 +54,7 @@ async function createClient(): Promise<S3Client> {
   })
   const { config } = client as unknown as { config: ConfigurableEndpoint }
   // Own servers are reached as http://host/bucket: bucket.host would need a DNS entry for each bucket.
-  if (await config.serviceConfiguredEndpoint?.()) {
+  if (endpoint !== undefined || (await config.serviceConfiguredEndpoint?.())) {
     config.forcePathStyle = true
     config.region = await orElse(config.region, 'us-east-1')
   }
@@ -75,6 +78,8 @@ async function orElse(provider: () => Promise<string>, fallback: string): Promis
 
 class S3Store implements ObjectStore {
   readonly uri: string
+  /** One client per address under which others reach the store: a signature covers the host. */
+  readonly #clientsAt = new Map<string, Promise<S3Client>>()
 
   constructor(
     readonly client: S3Client,
@@ -161,6 +166,24 @@ class S3Store implements ObjectStore {
     await this.#sending(() =>
       this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: this.prefix + key })),
     )
+  }
+
+  async presign({ method, key, expiresSeconds, createOnly = false, endpoint }: PresignRequest): Promise<string> {
+    checkKey(key)
+    const client = endpoint === undefined ? this.client : await this.#clientAt(endpoint)
+    const object = { Bucket: this.bucket, Key: this.prefix + key }
+    const expiry = { expiresIn: expiresSeconds }
+    if (method === 'GET') return getSignedUrl(client, new GetObjectCommand(object), expiry)
+    if (!createOnly) return getSignedUrl(client, new PutObjectCommand(object), expiry)
+    // As a signed header: the server refuses the request without it.
+    const signed = { ...expiry, signableHeaders: new Set(['host', 'if-none-match']) }
+    return getSignedUrl(client, new PutObjectCommand({ ...object, IfNoneMatch: '*' }), signed)
+  }
+
+  #clientAt(endpoint: string): Promise<S3Client> {
+    const known = this.#clientsAt.get(endpoint) ?? createClient(endpoint)
+    this.#clientsAt.set(endpoint, known)
+    return known
   }
 
   /** @param body - opened anew for each try: a stream that failed half way cannot be sent again. */

@@ -46,6 +46,41 @@ describe.skipIf(!minio.path && !s3ServersRequired)(`S3 on MinIO ${minio.missing}
     },
   )
 
+  describe('presigned addresses', () => {
+    const put = (url: string, body: string, headers: Record<string, string> = {}) =>
+      fetch(url, { method: 'PUT', body, headers }).then(({ status }) => status)
+    const createOnly = { 'If-None-Match': '*' }
+
+    it('let whoever holds them read and write one object, without credentials', async () => {
+      const store = await openStore(`${bucket}/presigned-${randomUUID()}`)
+      const request = { key: 'a/b.txt', expiresSeconds: 60 }
+      const url = await store.presign!({ method: 'PUT', ...request })
+      expect(await put(url, 'one')).toBe(200)
+      expect(await put(url, 'two')).toBe(200)
+      const read = await fetch(await store.presign!({ method: 'GET', ...request }))
+      expect(await read.text()).toBe('two')
+      expect(await put(url.replace('b.txt', 'c.txt'), 'three')).toBe(403)
+    })
+
+    it('that are create-only answer a second writer with 412, and refuse one who does not ask for it', async () => {
+      const store = await openStore(`${bucket}/presigned-${randomUUID()}`)
+      const url = await store.presign!({ method: 'PUT', key: 'end.json', expiresSeconds: 60, createOnly: true })
+      expect(await put(url, 'does not ask')).toBe(400)
+      expect(await store.head('end.json')).toBeNull()
+      expect(await put(url, 'first', createOnly)).toBe(200)
+      expect(await put(url, 'second', createOnly)).toBe(412)
+      expect(Buffer.from(await store.get('end.json')).toString()).toBe('first')
+    })
+
+    it('name the host at which the holder reaches the store', async () => {
+      const store = await openStore(bucket)
+      const endpoint = server.endpoint.replace('127.0.0.1', 'localhost')
+      const url = await store.presign!({ method: 'PUT', key: `k-${randomUUID()}`, expiresSeconds: 60, endpoint })
+      expect(new URL(url).host).toBe(new URL(endpoint).host)
+      expect(await put(url, 'from elsewhere')).toBe(200)
+    })
+  })
+
   it('keeps projects apart', async () => {
     const [one, two] = [await openStore(bucket, { project: 'one' }), await openStore(bucket, { project: 'two' })]
     await one.create('key', Buffer.from('1'))
