@@ -7,10 +7,8 @@ import { request } from 'undici'
 import { setTimeout as delay } from 'node:timers/promises'
 import { PlatformError } from '#core/errors'
 import type { ChildSpec } from './supervised-child.ts'
+import { SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts'
 import { cacheFolder, findTemporalBinary, TEMPORAL_CLI_VERSION } from './temporal-binary.mjs'
-
-/** All Keyword; the development server allows ten. */
-export const SEARCH_ATTRIBUTES = ['GyrePipeline', 'GyreDataset', 'GyreModel', 'GyreProject', 'GyreStatus'] as const
 
 const RETENTION_DAYS = 90
 
