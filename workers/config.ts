@@ -3,6 +3,7 @@
 import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
+import type { ClusterOptions } from '#adapter/compute/kubernetes/settings'
 
 const schema = z.object({
   GYRE_STORE: z.string().min(1),
@@ -11,6 +12,20 @@ const schema = z.object({
   GYRE_TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
   GYRE_NAMESPACE: z.string().default('default'),
   GYRE_GATEWAY_URL: z.string().default('http://127.0.0.1:8100'),
+  GYRE_COMPUTE: z.enum(['process', 'kubernetes']).default('process'),
+  GYRE_SERVICES: z.enum(['process', 'kubernetes']).default('process'),
+  KUBECONFIG: z.string().optional(),
+  GYRE_KUBE_CONTEXT: z.string().optional(),
+  GYRE_KUBE_NAMESPACE: z.string().default('gyre'),
+  /** The Secret whose keys become the environment of Pods that read the store. */
+  GYRE_KUBE_STORE_SECRET: z.string().default('gyre-store'),
+  /** Kueue's LocalQueue, where there is one. */
+  GYRE_KUBE_QUEUE: z.string().optional(),
+  GYRE_IMAGE_WORKER: z.string().default(''),
+  GYRE_IMAGE_INFERENCE: z.string().default(''),
+  /** The S3 server's address as Pods reach it. */
+  GYRE_STORE_POD_ENDPOINT: z.string().optional(),
+  AWS_REGION: z.string().optional(),
   /** One machine serves all classes; on a cluster each worker names its own. */
   GYRE_QUEUES: z.string().default('pipeline,cpu,gpu'),
   GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().default(1_000),
@@ -25,6 +40,10 @@ export interface WorkerConfig {
   readonly jobsDir: string
   readonly temporal: { readonly address: string; readonly namespace: string }
   readonly gatewayUrl: string
+  readonly compute: 'process' | 'kubernetes'
+  readonly services: 'process' | 'kubernetes'
+  /** Used where one of the two above says so. */
+  readonly cluster: ClusterOptions
   readonly queues: readonly ('pipeline' | 'cpu' | 'gpu')[]
   readonly heartbeatThrottleMs: number
   readonly shutdownGraceMs: number
@@ -40,6 +59,19 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     jobsDir: path.join(state, 'jobs'),
     temporal: { address: values.GYRE_TEMPORAL_ADDRESS, namespace: values.GYRE_NAMESPACE },
     gatewayUrl: values.GYRE_GATEWAY_URL,
+    compute: values.GYRE_COMPUTE,
+    services: values.GYRE_SERVICES,
+    cluster: {
+      ...(values.KUBECONFIG && { kubeconfig: values.KUBECONFIG }),
+      ...(values.GYRE_KUBE_CONTEXT && { context: values.GYRE_KUBE_CONTEXT }),
+      namespace: values.GYRE_KUBE_NAMESPACE,
+      images: { worker: values.GYRE_IMAGE_WORKER, inference: values.GYRE_IMAGE_INFERENCE },
+      storeSecret: values.GYRE_KUBE_STORE_SECRET,
+      queueName: values.GYRE_KUBE_QUEUE ?? null,
+      store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
+      storeEndpoint: values.GYRE_STORE_POD_ENDPOINT ?? null,
+      region: values.AWS_REGION ?? null,
+    },
     queues: z.array(z.enum(['pipeline', 'cpu', 'gpu'])).parse(values.GYRE_QUEUES.split(',')),
     heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS,
     shutdownGraceMs: values.GYRE_SHUTDOWN_GRACE_MS,
