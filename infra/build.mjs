@@ -15,14 +15,19 @@ import { codeVersions } from './code-versions.mjs'
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 const dist = path.join(root, 'dist')
 
+/** Also built into the workflows of workers that encrypt. */
+const failureConverter = 'infra/temporal/failure-converter.ts'
+
 /** Name in dist → source. Processes first, then threads, then what user files import. */
 export const entries = {
   cli: 'apps/cli/main.ts',
   api: 'apps/api/main.ts',
+  front: 'apps/front/main.ts',
   gateway: 'apps/gateway/main.ts',
   inference: 'apps/inference/main.ts',
   job: 'apps/job/main.ts',
   worker: 'workers/main.ts',
+  'failure-converter': failureConverter,
   'job-guard': 'core/compute/job-guard.ts',
   'compute-thread': 'core/execution/compute-thread.ts',
   'session-thread': 'core/inference/session-thread.ts',
@@ -91,7 +96,9 @@ function removeOldChunks(written) {
 const parts = {
   code: {
     inputs: () => [
-      ...filesUnder('core', 'activities', 'workers', 'infra/local', 'apps').filter((f) => !f.includes('/apps/web/')),
+      ...filesUnder('core', 'activities', 'workers', 'infra/local', 'infra/temporal', 'apps').filter(
+        (f) => !f.includes('/apps/web/'),
+      ),
       ...common,
     ],
     async build() {
@@ -101,13 +108,19 @@ const parts = {
     },
   },
   workflows: {
-    inputs: () => [...filesUnder('workflows', 'core/plan'), ...common],
+    inputs: () => [...filesUnder('workflows', 'core/plan'), path.join(root, failureConverter), ...common],
     async build() {
       if (!existsSync(path.join(root, 'workflows/index.ts'))) return
       const { bundleWorkflowCode } = await import('@temporalio/worker')
       const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error: console.error, log() {} }
-      const { code } = await bundleWorkflowCode({ workflowsPath: path.join(root, 'workflows/index.ts'), logger: quiet })
-      writeFileSync(path.join(dist, 'workflow-bundle.js'), code)
+      const options = { workflowsPath: path.join(root, 'workflows/index.ts'), logger: quiet }
+      const plain = await bundleWorkflowCode(options)
+      writeFileSync(path.join(dist, 'workflow-bundle.js'), plain.code)
+      const encrypted = await bundleWorkflowCode({
+        ...options,
+        failureConverterPath: path.join(root, failureConverter),
+      })
+      writeFileSync(path.join(dist, 'workflow-bundle-encrypted.js'), encrypted.code)
     },
   },
   web: {
