@@ -224,9 +224,31 @@ export const CATALOGUE = {
     ...failed,
   },
 
+  CLUSTER_IMAGE_REFUSED: {
+    when: 'An image could not be loaded into the cluster of `gyre cluster up`.',
+    remedy: 'Read the words of the tool in the message; build the image again.',
+    ...failed,
+  },
   CLUSTER_REFUSED: {
     when: 'The cluster lacks something that Gyre needs: a namespace, a permission, a newer version, a right clock.',
     remedy: 'Do as the message says; `gyre doctor --cluster` looks again.',
+    ...unavailable,
+    retryable: false,
+  },
+  CLUSTER_START_FAILED: {
+    when: 'A cluster to test on did not start.',
+    remedy: 'Read the words of the tool in the message, and the logs that it names.',
+    ...unavailable,
+    retryable: false,
+  },
+  CLUSTER_STOP_FAILED: {
+    when: 'Something of a cluster to test on could not be removed.',
+    remedy: 'End what still uses it, then repeat `gyre cluster down`.',
+    ...failed,
+  },
+  CLUSTER_TOOL_MISSING: {
+    when: 'A program that a cluster to test on needs is not installed.',
+    remedy: 'Install what the message names.',
     ...unavailable,
     retryable: false,
   },
@@ -234,6 +256,12 @@ export const CATALOGUE = {
     when: 'No Kubernetes cluster is configured, or the one that is does not answer.',
     remedy: 'Check the kubeconfig and its context; Gyre keeps trying.',
     ...unavailable,
+  },
+  CLUSTER_UNSUPPORTED: {
+    when: 'This machine, or this kind of cluster, cannot do what was asked.',
+    remedy: 'Do as the message says, or use another cluster with --use-current-context.',
+    ...unavailable,
+    retryable: false,
   },
 
   JOB_CONFLICT: { when: 'A job of the same name has another specification.', remedy: 'Use another name.', ...conflict },
@@ -312,6 +340,11 @@ export const CATALOGUE = {
     when: 'A person refused the approval.',
     remedy: 'See the reason in the step; start a new run.',
     ...failed,
+  },
+  CERTIFICATE_UNUSABLE: {
+    when: 'A certificate or key of the server cannot be used: missing, expired, not of one pair, for another name.',
+    remedy: 'Give a valid pair with --tls-cert and --tls-key.',
+    ...user,
   },
   CROSS_SITE_REFUSED: {
     when: 'An HTTP call came from another site, or under a host name that is not ours.',
