@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 export type EntryPoint =
   | 'cli'
   | 'api'
+  | 'front'
   | 'gateway'
   | 'inference'
   | 'job'

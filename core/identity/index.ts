@@ -1,5 +1,19 @@
 /** Who may do what: people with roles, one-time links, session tokens. OIDC comes behind the same functions. */
 
-export { authenticate, createLoginCode, redeemLoginCode, revokeToken, type Principal } from './logins.ts'
+export {
+  authenticate,
+  createLoginCode,
+  createToken,
+  listTokens,
+  redeemLoginCode,
+  revokeToken,
+  revokeTokenById,
+  TOKEN_USES,
+  type Door,
+  type Principal,
+  type TokenFacts,
+  type TokenUse,
+} from './logins.ts'
 export { ACTIONS, can, ROLES, type Action, type Role } from './roles.ts'
-export { addUser, listUsers, revokeUser, type User } from './users.ts'
+export { createDoorkeeper, type Doorkeeper } from './trusted.ts'
+export { addUser, listUsers, revokeUser, setRole, type User } from './users.ts'

@@ -43,6 +43,16 @@ export async function addUser(store: ObjectStore, name: string, role: Role, { by
 }
 
 /**
+ * Gives a person who may log in another role; their logins stay and have it from now on.
+ *
+ * @throws {PlatformError} `USER_NOT_FOUND`; `POINTER_MOVED` when somebody else changes the same person now.
+ */
+export async function setRole(store: ObjectStore, name: string, role: Role, { by }: { by: string }): Promise<User> {
+  await findUser(store, name)
+  return addUser(store, name, role, { by })
+}
+
+/**
  * Ends all logins of a person and lets no new one happen.
  *
  * @throws {PlatformError} `USER_NOT_FOUND`.
