@@ -1,8 +1,9 @@
-/** Roll-out and proof of endpoints. Rolling out waits on the service host and runs on the pipeline queue itself. */
+/** Roll-out, proof and end of endpoints. Rolling out waits on the service host and runs on the pipeline queue itself. */
 
 import type { ServiceHost } from '#core/compute'
 import type { BodyHooks, BodyRequest } from '#core/execution'
 import { deployEndpoint } from '#core/serving'
+import type { removeEndpoint, StepInput } from '#core/steps'
 import { createStepActivity, type RunBody, type StepActivity, type StepPorts } from './step.ts'
 
 export function servingActivities(ports: StepPorts, inThread: RunBody): Record<string, StepActivity> {
@@ -16,5 +17,13 @@ export function rolloutActivities(ports: StepPorts, services: ServiceHost): Reco
       { store: ports.store, signal, progress: onProgress },
       services,
     )
-  return { 'deploy-endpoint': createStepActivity(ports, rollOut) }
+  const remove = async (request: BodyRequest): Promise<unknown> => {
+    const { name } = request.input as StepInput<typeof removeEndpoint>
+    await services.remove(name)
+    return { name }
+  }
+  return {
+    'deploy-endpoint': createStepActivity(ports, rollOut),
+    'remove-endpoint': createStepActivity(ports, remove),
+  }
 }

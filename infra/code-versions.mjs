@@ -17,6 +17,7 @@ const BODIES = {
   evaluate: 'evaluation',
   'register-model': 'registry',
   'deploy-endpoint': 'serving',
+  'remove-endpoint': 'serving',
   'prove-endpoint': 'serving',
   'collect-captured': 'serving',
   'run-batch-task': 'batch',

@@ -7,6 +7,10 @@ const environment = z.object({
   /** The object store: a path, `file:///…` or `s3://bucket/prefix`. */
   GYRE_STORE: z.string().min(1),
   GYRE_PROJECT: z.string().default('default'),
+  /** Who runs the replicas: we, as processes, or Kubernetes. */
+  GYRE_SERVICES: z.enum(['process', 'kubernetes']).default('process'),
+  /** Where the Service of a revision answers. */
+  GYRE_BACKEND_URL: z.string().default('http://{endpoint}-r{revision}:8080'),
   GYRE_HOST: z.string().default('127.0.0.1'),
   /** 0 takes any free port. */
   GYRE_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
@@ -18,16 +22,21 @@ const environment = z.object({
   GYRE_WARM_MS: z.coerce.number().int().nonnegative().default(600_000),
   /** Model threads in each replica. */
   GYRE_MODEL_THREADS: z.coerce.number().int().positive().optional(),
+  /** After SIGTERM: how long no request must have come before the port closes. */
+  GYRE_DRAIN_QUIET_MS: z.coerce.number().int().nonnegative().default(200),
 })
 
 export interface GatewayConfig {
   readonly store: { readonly uri: string; readonly project: string }
+  /** Where the Service of a revision answers, with `{endpoint}` and `{revision}`; null: replicas are processes of ours. */
+  readonly backendUrl: string | null
   readonly host: string
   readonly port: number
   readonly publicUrl: string | null
   readonly pollMs: number
   readonly warmMs: number
   readonly modelThreads: number
+  readonly drainQuietMs: number
 }
 
 const FOLDER_POLL_MS = 300
@@ -40,11 +49,13 @@ export function readConfig(env: NodeJS.ProcessEnv): GatewayConfig {
   const values = environment.parse(env)
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
+    backendUrl: values.GYRE_SERVICES === 'kubernetes' ? values.GYRE_BACKEND_URL : null,
     host: values.GYRE_HOST,
     port: values.GYRE_PORT,
     publicUrl: values.GYRE_PUBLIC_URL ?? null,
     pollMs: values.GYRE_POLL_MS ?? (values.GYRE_STORE.startsWith('s3:') ? S3_POLL_MS : FOLDER_POLL_MS),
     warmMs: values.GYRE_WARM_MS,
     modelThreads: values.GYRE_MODEL_THREADS ?? Math.max(1, Math.floor(os.availableParallelism() / USUAL_REPLICAS)),
+    drainQuietMs: values.GYRE_DRAIN_QUIET_MS,
   }
 }

@@ -1,48 +1,50 @@
 /**
- * Makes what the store says true: one set of replica processes per live revision, and traffic by exact shares.
+ * Makes what the store says true: a set of backends per live revision, and traffic by exact shares. The backends are
+ * processes of this machine, or Services of a cluster, whose Pods somebody else starts and ends.
  *
  * F1  Everything is derived from the store, so a gateway that starts again brings every endpoint back.
- * F2  A replica gets no new request from the moment its end is decided, and ends only when it has answered all it had.
- * F3  A revision without traffic stays warm for a while, then it is retired, in the store first.
+ * F2  A backend gets no new request from the moment its end is decided, and ends only when it has answered all it had.
+ * F3  A revision without traffic stays warm for a while, then it is retired, in the store first: by whoever hosts it.
  */
 
-import type { RevisionStatus, Traffic } from '#core/compute'
+import type { RevisionStatus } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import type { Logger } from '#core/log'
-import { markRetired, readRevision, readTraffic, ShareSchedule, type RevisionRecord } from '#core/serving'
+import {
+  isIdle,
+  listEndpointKeys,
+  markRetired,
+  readRevision,
+  readShares,
+  ShareSchedule,
+  wantedRevisions,
+  type EndpointKeys,
+  type RevisionRecord,
+  type Shares,
+} from '#core/serving'
 import type { ObjectStore } from '#core/storage'
-import { Replica } from './replica.ts'
+import type { Backend } from './backend.ts'
 
 export interface FleetOptions {
   readonly store: ObjectStore
   readonly log: Logger
-  /** How long a revision that lost its traffic stays warm. */
-  readonly warmMs: number
-  /** What every replica process is started with. */
-  readonly replicaEnv: Readonly<Record<string, string>>
+  /** How long a revision that lost its traffic stays warm; null: its replicas are not ours, and somebody else retires it. */
+  readonly warmMs: number | null
+  /** @param onChange - to be called whenever a backend begins or ceases to take requests. */
+  start(record: RevisionRecord, onChange: () => void): readonly Backend[]
 }
-
-/** A revision that never had traffic may be in the middle of its roll-out. */
-const UPCOMING_MS = 3_600_000
 
 interface Revision {
   readonly record: RevisionRecord
-  readonly replicas: readonly Replica[]
+  readonly backends: readonly Backend[]
 }
 
 interface Endpoint {
-  traffic: { readonly seq: number; readonly shares: Traffic; readonly at: number } | null
+  traffic: Shares | null
   readonly revisions: Map<number, Revision>
   readonly schedule: ShareSchedule
   /** Why it could not be brought up to date at the last look. */
   trouble: string | null
-}
-
-/** What the keys alone say of one endpoint. */
-interface Listed {
-  readonly revisions: Set<number>
-  readonly retired: Set<number>
-  trafficSeq: number
 }
 
 export class Fleet {
@@ -78,48 +80,53 @@ export class Fleet {
     return [...this.endpoints.keys()].sort()
   }
 
+  /** Where the replicas are not ours, each revision counts as one that is ready when its Service answers. */
   status(name: string): RevisionStatus[] {
-    return [...(this.endpoints.get(name)?.revisions.values() ?? [])].map(({ record, replicas }) => ({
+    return [...(this.endpoints.get(name)?.revisions.values() ?? [])].map(({ record, backends }) => ({
       revision: record.revision,
-      wanted: replicas.length,
-      ready: replicas.filter((replica) => replica.pool).length,
-      trouble: replicas.find((replica) => replica.trouble)?.trouble ?? null,
+      wanted: backends.length,
+      ready: backends.filter((backend) => backend.pool).length,
+      trouble: backends.find((backend) => backend.trouble)?.trouble ?? null,
+      waiting: null,
     }))
   }
 
-  /** Every endpoint with traffic has somebody who answers. */
+  /**
+   * Whether it is of use: the store was read and, where the replicas are ours, every endpoint with traffic has somebody
+   * who answers. One revision in trouble elsewhere must not take away the way to all the others.
+   */
   isReady(): boolean {
     if (!this.hasLooked) return false
-    return [...this.endpoints.values()].every(
-      ({ traffic, revisions }) =>
-        !traffic ||
-        Object.keys(traffic.shares).some((revision) => readyReplicas(revisions.get(Number(revision))).length > 0),
-    )
+    if (this.options.warmMs === null) return true
+    return [...this.endpoints.values()].every(({ traffic, revisions }) => {
+      const shares = sharesOf(traffic)
+      return shares.length === 0 || shares.some(([revision]) => up(revisions.get(revision)).length > 0)
+    })
   }
 
   /**
-   * Chooses the replica for a request: the revision by exact shares among those that are up, then the replica with the
+   * Chooses the backend for a request: the revision by exact shares among those that are up, then the backend with the
    * fewest requests outstanding. Waits while none is up.
    *
    * @param request - `version`: this revision and no other; `counts`: whether it takes part in the shares (infer calls do);
-   *   `not`: the replica that just failed, avoided where there is another.
+   *   `not`: the backend that just failed, avoided where there is another.
    * @throws {PlatformError} `ENDPOINT_NOT_FOUND`; `ENDPOINT_OVERLOADED` when none is up in time.
    */
   async choose(
     name: string,
-    request: { version: number | null; counts: boolean; not: Replica | null; signal: AbortSignal; waitMs: number },
-  ): Promise<Replica> {
+    request: { version: number | null; counts: boolean; not: Backend | null; signal: AbortSignal; waitMs: number },
+  ): Promise<Backend> {
     const deadline = performance.now() + request.waitMs
     for (;;) {
       const endpoint = this.endpoints.get(name)
-      if (this.hasLooked && !(request.version === null ? endpoint?.traffic : endpoint))
+      if (this.hasLooked && !(request.version === null ? sharesOf(endpoint?.traffic).length > 0 : endpoint))
         throw new PlatformError(
           'ENDPOINT_NOT_FOUND',
           `there is no endpoint '${name}'; list them with \`gyre endpoint list\``,
         )
       const revision = endpoint && this.hasLooked && this.chooseRevision(endpoint, name, request)
-      const replica = leastOutstanding(readyReplicas(revision || undefined), request.not)
-      if (replica) return replica
+      const backend = leastOutstanding(up(revision || undefined), request.not)
+      if (backend) return backend
       const leftMs = deadline - performance.now()
       if (leftMs <= 0)
         throw new PlatformError('ENDPOINT_OVERLOADED', `no replica of '${name}' is up; try again in 1 s`, {
@@ -130,7 +137,7 @@ export class Fleet {
     }
   }
 
-  /** Ends every replica after it drained. */
+  /** Ends every backend after it drained. */
   async close(): Promise<void> {
     this.isClosed = true
     await this.running?.catch(() => undefined)
@@ -149,15 +156,15 @@ export class Fleet {
       if (revision) return revision
       throw new PlatformError('ENDPOINT_NOT_FOUND', `endpoint '${name}' has no version ${version} that is up`)
     }
-    const shares = Object.entries(traffic?.shares ?? {}).map(([revision, share]) => [Number(revision), share] as const)
-    const up = shares.filter(([revision, share]) => share > 0 && readyReplicas(revisions.get(revision)).length > 0)
-    const chosen = counts ? schedule.next(new Map(up)) : (up.toSorted((a, b) => b[1] - a[1])[0]?.[0] ?? null)
+    const open = sharesOf(traffic).filter(([revision]) => up(revisions.get(revision)).length > 0)
+    const chosen = counts ? schedule.next(new Map(open)) : (open.toSorted((a, b) => b[1] - a[1])[0]?.[0] ?? null)
     return chosen === null ? null : (revisions.get(chosen) ?? null)
   }
 
   private async look(): Promise<void> {
     if (this.isClosed) return
-    for (const [name, keys] of await this.list()) {
+    const listed = await listEndpointKeys(this.options.store)
+    for (const [name, keys] of listed) {
       const endpoint = this.endpoints.get(name) ?? newEndpoint()
       this.endpoints.set(name, endpoint)
       // What is wrong with one endpoint must not stop the others.
@@ -178,70 +185,32 @@ export class Fleet {
     this.options.log.error({ err: error, endpoint: name }, 'an endpoint cannot be brought up to date')
   }
 
-  private async settle(name: string, endpoint: Endpoint, keys: Listed): Promise<void> {
-    await this.readShares(name, endpoint, keys.trafficSeq)
-    for (const revision of keys.revisions) {
+  private async settle(name: string, endpoint: Endpoint, keys: EndpointKeys): Promise<void> {
+    const { store, warmMs, start } = this.options
+    endpoint.traffic = await readShares(store, name, keys, endpoint.traffic)
+    const wanted = wantedRevisions(keys, endpoint.traffic)
+    for (const [revision, running] of [...endpoint.revisions])
+      if (!wanted.includes(revision)) this.end(endpoint, running)
+    for (const revision of wanted) {
       const running = endpoint.revisions.get(revision)
-      if (keys.retired.has(revision)) {
+      const record = running?.record ?? (await readRevision(store, name, revision))
+      if (warmMs !== null && isIdle(record, endpoint.traffic, warmMs)) {
+        await markRetired(store, name, revision)
         if (running) this.end(endpoint, running)
-        continue
-      }
-      const record = running?.record ?? (await readRevision(this.options.store, name, revision))
-      if (this.isIdle(record, endpoint)) {
-        await markRetired(this.options.store, name, revision)
-        if (running) this.end(endpoint, running)
-      } else if (!running) endpoint.revisions.set(revision, this.start(record))
+      } else if (!running) endpoint.revisions.set(revision, { record, backends: start(record, () => this.announce()) })
     }
   }
 
-  private async list(): Promise<Map<string, Listed>> {
-    const listed = new Map<string, Listed>()
-    for await (const { key } of this.options.store.list('endpoints/')) {
-      const [, name = '', kind = '', digits = ''] =
-        /^endpoints\/([^/]+)\/(revisions|retired|traffic)\/(\d+)\.json$/.exec(key) ?? []
-      if (name === '') continue
-      const entry = listed.get(name) ?? { revisions: new Set<number>(), retired: new Set<number>(), trafficSeq: 0 }
-      listed.set(name, entry)
-      if (kind === 'traffic') entry.trafficSeq = Math.max(entry.trafficSeq, Number(digits))
-      else entry[kind === 'revisions' ? 'revisions' : 'retired'].add(Number(digits))
-    }
-    return listed
-  }
-
-  private start(record: RevisionRecord): Revision {
-    const { endpoint, revision } = record
-    const { replicaEnv, log } = this.options
-    const replicas = Array.from(
-      { length: record.replicas },
-      (_, index) => new Replica({ endpoint, revision, index, env: replicaEnv }, log, () => this.announce()),
-    )
-    return { record, replicas }
-  }
-
-  private async readShares(name: string, endpoint: Endpoint, seq: number): Promise<void> {
-    if (seq <= (endpoint.traffic?.seq ?? 0)) return
-    const entry = await readTraffic(this.options.store, name)
-    if (entry) endpoint.traffic = { seq: entry.seq, shares: entry.value, at: Date.parse(entry.at) }
-  }
-
-  /** Whether a revision has been without traffic for so long that nobody will want it back (F3). */
-  private isIdle({ revision, createdAt }: RevisionRecord, { traffic }: Endpoint): boolean {
-    if ((traffic?.shares[revision] ?? 0) > 0) return false
-    const newest = Math.max(0, ...Object.keys(traffic?.shares ?? {}).map(Number))
-    if (!traffic || revision > newest) return Date.now() - Date.parse(createdAt) > UPCOMING_MS
-    return Date.now() - traffic.at > this.options.warmMs
-  }
-
-  private end({ revisions }: Endpoint, { record, replicas }: Revision): void {
+  private end({ revisions }: Endpoint, { record, backends }: Revision): void {
     revisions.delete(record.revision)
     this.options.log.info({ endpoint: record.endpoint, revision: record.revision }, 'a revision ends')
-    for (const replica of replicas) {
-      const ended = replica.stop().finally(() => this.ending.delete(ended))
+    for (const backend of backends) {
+      const ended: Promise<void> = backend.stop().finally(() => this.ending.delete(ended))
       this.ending.add(ended)
     }
   }
 
-  /** Wakes whoever waits for a replica. */
+  /** Wakes whoever waits for a backend. */
   private announce(): void {
     this.change.resolve()
     this.change = deferred()
@@ -252,15 +221,21 @@ function newEndpoint(): Endpoint {
   return { traffic: null, revisions: new Map(), schedule: new ShareSchedule(), trouble: null }
 }
 
-function readyReplicas(revision: Revision | undefined): readonly Replica[] {
-  return revision?.replicas.filter((replica) => replica.pool) ?? []
+/** Revisions that get requests, with their shares. */
+function sharesOf(traffic: Shares | null | undefined): (readonly [revision: number, share: number])[] {
+  const shares = Object.entries(traffic?.shares ?? {}).map(([revision, share]) => [Number(revision), share] as const)
+  return shares.filter(([, share]) => share > 0)
 }
 
-function leastOutstanding(replicas: readonly Replica[], not: Replica | null): Replica | null {
-  const others = replicas.filter((replica) => replica !== not)
-  const [first, ...rest] = others.length > 0 ? others : replicas
+function up(revision: Revision | undefined): readonly Backend[] {
+  return revision?.backends.filter((backend) => backend.pool) ?? []
+}
+
+function leastOutstanding(backends: readonly Backend[], not: Backend | null): Backend | null {
+  const others = backends.filter((backend) => backend !== not)
+  const [first, ...rest] = others.length > 0 ? others : backends
   if (!first) return null
-  return rest.reduce((least, replica) => (replica.outstanding < least.outstanding ? replica : least), first)
+  return rest.reduce((least, backend) => (backend.outstanding < least.outstanding ? backend : least), first)
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {

@@ -1,6 +1,6 @@
 /**
- * The gateway of one machine: the address of every endpoint, and the host of their replica processes. What should run
- * stands in the object store alone. Says `{"ready":true,"url":…}` on standard output when it listens; ends by itself when
+ * The gateway: the address of every endpoint. On one machine it also hosts their replica processes; on a cluster there
+ * are several gateways, and Kubernetes runs the replicas. What should run stands in the object store alone. Says `{"ready":true,"url":…}` on standard output when it listens; ends by itself when
  * its parent's pipe closes, and its replicas with it.
  */
 
@@ -8,16 +8,16 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
-import { announceGateway, answerMalformed, endWithParent, RequestGauge } from '#core/serving'
+import { announceGateway, answerMalformed, endWithParent, RequestGauge, type RevisionRecord } from '#core/serving'
 import { openStore } from '#core/storage'
 import { readConfig, type GatewayConfig } from './config.ts'
-import { Fleet } from './fleet.ts'
+import { Fleet, type FleetOptions } from './fleet.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Proxy } from './proxy.ts'
+import { RemoteRevision } from './remote-revision.ts'
+import { Replica } from './replica.ts'
 import { createRouter } from './router.ts'
 
-/** After the last answer, for clients that are about to send on an open connection. */
-const QUIET_MS = 200
 const DRAIN_LIMIT_MS = 30_000
 
 const log = createLogger('gateway')
@@ -32,10 +32,16 @@ try {
 
 async function run(config: GatewayConfig): Promise<void> {
   const store = await openStore(config.store.uri, { project: config.store.project })
-  const fleet = new Fleet({ store, log, warmMs: config.warmMs, replicaEnv: replicaEnvironment(config) })
+  const fleet = new Fleet({ store, log, ...backends(config) })
   const metrics = new GatewayMetrics(fleet)
   const state = { draining: false }
-  const router = createRouter({ fleet, metrics, proxy: new Proxy(fleet, metrics), isDraining: () => state.draining })
+  const router = createRouter({
+    fleet,
+    metrics,
+    proxy: new Proxy(fleet, metrics),
+    isDraining: () => state.draining,
+    isAlone: config.backendUrl === null,
+  })
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 120_000 }, router)
   server.on('clientError', answerMalformed)
   const gauge = new RequestGauge(server)
@@ -46,13 +52,14 @@ async function run(config: GatewayConfig): Promise<void> {
   await look()
   const timer = setInterval(() => void look(), config.pollMs)
   const publicUrl = config.publicUrl ?? url
-  await announceGateway(store, publicUrl)
+  // One of several has no address that others could use; the host of the services announces theirs.
+  if (config.backendUrl === null) await announceGateway(store, publicUrl)
 
   const stop = async () => {
     if (state.draining) return
     state.draining = true
     clearInterval(timer)
-    await gauge.quiet({ quietMs: QUIET_MS, limitMs: DRAIN_LIMIT_MS })
+    await gauge.quiet({ quietMs: config.drainQuietMs, limitMs: DRAIN_LIMIT_MS })
     server.close()
     await fleet.close()
     process.exit(0)
@@ -60,6 +67,20 @@ async function run(config: GatewayConfig): Promise<void> {
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
   process.stdout.write(`${JSON.stringify({ ready: true, url: publicUrl })}\n`)
+}
+
+/** Who runs the replicas, and so who ends them when they are idle. */
+function backends(config: GatewayConfig): Pick<FleetOptions, 'warmMs' | 'start'> {
+  const { backendUrl, warmMs } = config
+  if (backendUrl === null) return { warmMs, start: (record, onChange) => startReplicas(record, config, onChange) }
+  const urlOf = ({ endpoint, revision }: RevisionRecord) =>
+    backendUrl.replaceAll('{endpoint}', endpoint).replaceAll('{revision}', String(revision))
+  return { warmMs: null, start: (record, onChange) => [new RemoteRevision({ url: urlOf(record), log, onChange })] }
+}
+
+function startReplicas({ endpoint, revision, replicas }: RevisionRecord, config: GatewayConfig, onChange: () => void) {
+  const env = replicaEnvironment(config)
+  return Array.from({ length: replicas }, (_, index) => new Replica({ endpoint, revision, index, env }, log, onChange))
 }
 
 /** Replicas inherit what the store's SDK needs, and are told where the store is. */

@@ -9,9 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { errorBody } from '#core/serving'
+import type { Backend } from './backend.ts'
 import type { Fleet } from './fleet.ts'
 import type { GatewayMetrics } from './metrics.ts'
-import type { Replica } from './replica.ts'
 
 const BODY_LIMIT_BYTES = 32 * 2 ** 20
 /** Bodies held at the same time. */
@@ -102,9 +102,9 @@ export class Proxy {
   /** One more try after an answer that broke off; as many as fit in time while there is no connection at all. */
   private async send(target: Target, request: IncomingMessage, body: Buffer, signal: AbortSignal): Promise<Answer> {
     const deadline = performance.now() + HOLD_MS
-    let failed: Replica | null = null
+    let failed: Backend | null = null
     for (let broken = 0; ;) {
-      const replica: Replica = await this.fleet.choose(target.endpoint, {
+      const replica: Backend = await this.fleet.choose(target.endpoint, {
         version: target.version,
         counts: target.isInfer && failed === null,
         not: failed,
@@ -117,6 +117,7 @@ export class Proxy {
         signal.throwIfAborted()
         failed = replica
         this.metrics.retries.inc()
+        if (isConnectFailure(error)) replica.suspect()
         if (isConnectFailure(error) && performance.now() < deadline) await delay(CONNECT_PAUSE_MS)
         else if (isBrokenOff(error) && broken === 0) broken += 1
         else throw unreachable(target.endpoint, error)
@@ -132,7 +133,7 @@ class BodyTooLarge extends PlatformError {
 }
 
 async function exchange(
-  replica: Replica,
+  replica: Backend,
   request: IncomingMessage,
   body: Buffer,
   signal: AbortSignal,
@@ -181,8 +182,19 @@ function codeOf(error: unknown): string {
 }
 
 /** There is no connection: the replica is not there yet, or known to be gone. */
+const CONNECT_FAILURES = [
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_DESTROYED',
+  'UND_ERR_CLOSED',
+]
+
 function isConnectFailure(error: unknown): boolean {
-  return ['ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(codeOf(error))
+  return CONNECT_FAILURES.includes(codeOf(error))
 }
 
 /** The connection ended before the whole answer was here. */

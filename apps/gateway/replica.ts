@@ -6,10 +6,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Pool } from 'undici'
+import type { Pool } from 'undici'
 import { CATALOGUE, type ErrorCode } from '#core/errors'
 import { entryPoint } from '#core/execution'
 import type { Logger } from '#core/log'
+import { connectionsTo, type Backend } from './backend.ts'
 
 export interface ReplicaSpec {
   readonly endpoint: string
@@ -36,16 +37,13 @@ const LONGEST_PAUSE_MS = 10_000
 const SETTLED_MS = 30_000
 const START_LIMIT_MS = 120_000
 const DRAIN_LIMIT_MS = 30_000
-const ANSWER_LIMIT_MS = 300_000
 /** So often a start must fail before we say that it will not succeed. */
 const STARTS_UNTIL_TROUBLE = 3
 /** The gateway stops sending before it asks a replica to end, so a short quiet is enough. */
 const CHILD_QUIET_MS = 100
 
-export class Replica {
-  /** Requests that it has not answered yet. */
+export class Replica implements Backend {
   outstanding = 0
-  /** One sentence when it cannot start. */
   trouble: string | null = null
   private state: State = 'down'
   private process: ChildProcess | null = null
@@ -67,7 +65,6 @@ export class Replica {
     this.start()
   }
 
-  /** The way to it, or null while it takes no requests. */
   get pool(): Pool | null {
     return this.state === 'ready' ? this.connections : null
   }
@@ -76,7 +73,9 @@ export class Replica {
     return this.process?.pid ?? null
   }
 
-  /** Lets it answer what it has, then ends it. Returns when it is gone. */
+  /** The end of its process tells more than a broken connection. */
+  suspect(): void {}
+
   async stop(): Promise<void> {
     this.isStopping = true
     this.set('draining')
@@ -131,12 +130,7 @@ export class Replica {
     if (!line.ready || line.port === undefined || this.state !== 'starting') return
     this.failedStarts = 0
     this.trouble = null
-    this.connections = new Pool(`http://127.0.0.1:${line.port}`, {
-      connections: 256,
-      connectTimeout: 2_000,
-      headersTimeout: ANSWER_LIMIT_MS,
-      bodyTimeout: ANSWER_LIMIT_MS,
-    })
+    this.connections = connectionsTo(`http://127.0.0.1:${line.port}`)
     this.log.info({ process: child.pid, ms: Math.round(performance.now() - this.startedAt) }, 'a replica is ready')
     this.set('ready')
   }

@@ -12,12 +12,14 @@ export interface RouterOptions {
   readonly proxy: Proxy
   readonly metrics: GatewayMetrics
   isDraining(): boolean
+  /** Whether it is the one gateway of this machine. */
+  readonly isAlone: boolean
 }
 
 type Route = (request: IncomingMessage, response: ServerResponse, path: string) => Promise<void> | void
 
 export function createRouter(options: RouterOptions): RequestListener {
-  const { proxy, isDraining } = options
+  const { proxy, isDraining, isAlone } = options
   const own = ownRoutes(options)
   return (request, response) => {
     if (isDraining()) response.setHeader('connection', 'close')
@@ -27,8 +29,11 @@ export function createRouter(options: RouterOptions): RequestListener {
     const handled = async () => {
       if (target) await proxy.handle(target, request, response)
       else if (route) await route(request, response, path)
-      else if (path.startsWith('/internal/')) await internal(options.fleet, request, response, path)
-      else throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no ${request.method} ${path}`)
+      else if (path.startsWith('/internal/')) {
+        if (isAlone) requireLocal(request)
+        requireDirect(request)
+        await internal(options.fleet, request, response, path)
+      } else throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no ${request.method} ${path}`)
     }
     handled().catch((error: unknown) => sendError(response, error))
   }
@@ -84,12 +89,19 @@ function repositoryIndex(fleet: Fleet): unknown[] {
   )
 }
 
-/** For the service host on this machine; not for anybody who comes through a proxy from elsewhere. */
-async function internal(fleet: Fleet, request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+function requireLocal(request: IncomingMessage): void {
   const isLocal = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '')
-  const cameThrough = request.headers['x-forwarded-for'] ?? request.headers['forwarded']
-  if (!isLocal || cameThrough !== undefined)
-    throw new PlatformError('FORBIDDEN', 'this address is for this machine alone')
+  if (!isLocal) throw new PlatformError('FORBIDDEN', 'this address is for this machine alone')
+}
+
+/** Nobody who comes through a proxy from elsewhere. */
+function requireDirect(request: IncomingMessage): void {
+  if (request.headers['x-forwarded-for'] !== undefined || request.headers['forwarded'] !== undefined)
+    throw new PlatformError('FORBIDDEN', 'this address is for the service host alone')
+}
+
+/** For the service host: beside us on one machine; on a cluster, whoever reaches a Pod of ours. */
+async function internal(fleet: Fleet, request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
   const name = /^\/internal\/endpoints\/([^/]+)$/.exec(path)?.[1]
   if (request.method === 'POST' && path === '/internal/reconcile') {
     await fleet.reconcile()

@@ -8,8 +8,11 @@ const environment = z.object({
   GYRE_PROJECT: z.string().default('default'),
   GYRE_ENDPOINT: z.string().min(1),
   GYRE_REVISION: z.coerce.number().int().positive(),
-  /** Which of the revision's replicas this is, from 0: captured images are budgeted by it. */
-  GYRE_REPLICA: z.coerce.number().int().nonnegative().default(0),
+  /** Which of the revision's replicas this is, a number or the name of its Pod: captured images are budgeted by it. */
+  GYRE_REPLICA: z
+    .string()
+    .regex(/^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/)
+    .default('0'),
   GYRE_HOST: z.string().default('127.0.0.1'),
   /** 0 takes any free port. */
   GYRE_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
@@ -26,7 +29,7 @@ export interface InferenceConfig {
   readonly store: { readonly uri: string; readonly project: string }
   readonly endpoint: string
   readonly revision: number
-  readonly replica: number
+  readonly replica: string
   readonly host: string
   readonly port: number
   readonly modelThreads: number

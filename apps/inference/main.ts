@@ -53,6 +53,11 @@ async function serve(config: InferenceConfig): Promise<void> {
       'MODEL_NOT_FOUND',
       `revision ${config.revision} needs model ${name}@${version}, which is not in the registry`,
     )
+  if (record.digest !== revision.model.digest)
+    throw new PlatformError(
+      'OBJECT_CORRUPT',
+      `model ${name}@${version} has digest ${record.digest.slice(0, 12)}, but revision ${config.revision} was made for ${revision.model.digest.slice(0, 12)}; restore the registry from a backup`,
+    )
   const { classes, inputSize, onnx } = record.model
   const model: ServedModel = {
     endpoint: config.endpoint,

@@ -1,15 +1,7 @@
 /** The service port's twin for tests: the whole contract, no process. Replicas are ready as soon as they are asked for. */
 
 import { PlatformError } from '#core/errors'
-import {
-  createRevision,
-  markRetired,
-  readRevision,
-  retiredNumbers,
-  revisionNumbers,
-  ShareSchedule,
-  writeTraffic,
-} from '#core/serving'
+import { closeEndpoint, createRevision, liveRevisions, markRetired, ShareSchedule, writeTraffic } from '#core/serving'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
 import type { RevisionStatus, ServiceHost, Traffic } from './services.ts'
 
@@ -27,16 +19,11 @@ export function createFakeServiceHost(
   const schedules = new Map<string, ShareSchedule>()
 
   async function status(endpoint: string): Promise<RevisionStatus[]> {
-    const retired = await retiredNumbers(store, endpoint)
-    const numbers = (await revisionNumbers(store, endpoint)).filter((revision) => !retired.includes(revision))
-    return Promise.all(
-      numbers.map(async (revision) => {
-        const { replicas, model } = await readRevision(store, endpoint, revision)
-        const usable = !options.unusableModels?.has(model.digest)
-        const trouble = usable ? null : `model ${model.name}@${model.version} cannot be loaded`
-        return { revision, wanted: replicas, ready: usable ? replicas : 0, trouble }
-      }),
-    )
+    return (await liveRevisions(store, endpoint)).map(({ revision, replicas, model }) => {
+      const usable = !options.unusableModels?.has(model.digest)
+      const trouble = usable ? null : `model ${model.name}@${model.version} cannot be loaded`
+      return { revision, wanted: replicas, ready: usable ? replicas : 0, trouble, waiting: null }
+    })
   }
 
   return {
@@ -49,7 +36,12 @@ export function createFakeServiceHost(
     },
     status,
     retire: (endpoint, revision) => markRetired(store, endpoint, revision),
+    async remove(endpoint) {
+      await closeEndpoint(store, endpoint, 'remove')
+      traffic.delete(endpoint)
+    },
     url: () => Promise.resolve('http://fake.invalid'),
+    reconcile: () => Promise.resolve(),
     route(endpoint) {
       const schedule = schedules.get(endpoint) ?? new ShareSchedule()
       schedules.set(endpoint, schedule)

@@ -4,7 +4,7 @@
  */
 
 import { PlatformError } from '#core/errors'
-import { createRevision, markRetired, writeTraffic } from '#core/serving'
+import { closeEndpoint, createRevision, markRetired, writeTraffic } from '#core/serving'
 import type { ObjectStore } from '#core/storage'
 import type { RevisionStatus, ServiceHost } from './services.ts'
 
@@ -46,7 +46,12 @@ export function createProcessServiceHost(options: { store: ObjectStore; gatewayU
       await markRetired(store, endpoint, revision)
       await nudge()
     },
+    async remove(endpoint) {
+      await closeEndpoint(store, endpoint, 'remove')
+      await nudge()
+    },
     url: () => Promise.resolve(gatewayUrl),
+    reconcile: nudge,
   }
 }
 

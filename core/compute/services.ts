@@ -32,15 +32,22 @@ export interface RevisionStatus {
   readonly ready: number
   /** One sentence when it cannot become ready. */
   readonly trouble: string | null
+  /** One sentence of what it waits for that will come or that others can bring about, as room in the cluster. */
+  readonly waiting: string | null
 }
 
 export interface ServiceHost {
   /** Creates the revision or finds it unchanged; its replicas start, without traffic. */
   apply(spec: RevisionSpec): Promise<void>
+  /** Resolves when new requests follow the shares. */
   setTraffic(endpoint: string, traffic: Traffic): Promise<void>
   status(endpoint: string): Promise<readonly RevisionStatus[]>
   /** Ends a revision's replicas after they drained. */
   retire(endpoint: string, revision: number): Promise<void>
+  /** Ends an endpoint: it takes no more requests, and its revisions end. Resolves when nothing of it runs any more. */
+  remove(endpoint: string): Promise<void>
   /** The base address that clients call: `<url>/v2/models/<endpoint>/infer`. */
   url(endpoint: string): Promise<string>
+  /** Makes true what the store says, now. Cheap when it is true already; somebody calls it every few seconds. */
+  reconcile(): Promise<void>
 }

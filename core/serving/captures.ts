@@ -2,8 +2,9 @@
  * Predicted images kept for labelling: `captures/<endpoint>/<replica>/<digest>` holds the file, the same key with
  * `.json` what was predicted. Create-only, named by content, so that repeats cost nothing.
  *
- * C1  A replica keeps at most its share of the byte budget (the shares sum to it), also over restarts, and nothing while
- *     all replicas of all revisions together are at the budget, which it looks up every few seconds.
+ * C1  A replica keeps at most its share of the byte budget (the shares sum to it), also over restarts. Between two looks
+ *     at what all of them kept it adds at most its part of the room there was, so that together they stay within it,
+ *     also where Pods with new names follow those that kept something.
  * C2  A file is there before its prediction, so that what has a prediction is whole.
  */
 
@@ -37,14 +38,14 @@ export class CaptureWriter {
     readonly store: ObjectStore
     readonly endpoint: string
     readonly revision: number
-    readonly replica: number
+    /** A segment of keys, of this replica alone. */
+    readonly replica: string
     /** How many replicas the budget is shared among. */
     readonly replicas: number
     readonly budgetBytes: number
   }
   private known = new Set<string>()
-  private ownBytes = 0
-  private allBytes = 0
+  private roomBytes = 0
   private countedAt = -Infinity
   private pending = 0
   private last: Promise<void> = Promise.resolve()
@@ -67,31 +68,24 @@ export class CaptureWriter {
   private async keep(file: Uint8Array, prediction: { class: string; score: number }): Promise<void> {
     await this.recount()
     const digest = sha256Hex(file)
-    if (this.known.has(digest) || !this.hasRoom(file.length)) return
+    if (this.known.has(digest) || file.length > this.roomBytes) return
     const { store, endpoint, revision, replica } = this.options
     const key = `captures/${endpoint}/${replica}/${digest}`
     this.known.add(digest)
-    this.ownBytes += file.length
-    this.allBytes += file.length
+    this.roomBytes -= file.length
     await store.create(key, file)
     const record: CapturedPrediction = { digest, ...prediction, revision, at: new Date().toISOString() }
     await store.create(`${key}.json`, Buffer.from(canonicalJson(record)))
   }
 
-  private hasRoom(bytes: number): boolean {
-    const { budgetBytes, replicas } = this.options
-    return this.ownBytes + bytes <= budgetBytes / replicas && this.allBytes + bytes <= budgetBytes
-  }
-
   private async recount(): Promise<void> {
     if (performance.now() - this.countedAt < RECOUNT_MS) return
-    const { store, endpoint, replica } = this.options
+    const { store, endpoint, replica, replicas, budgetBytes } = this.options
     const found: CapturedImage[] = []
     for await (const image of capturedImages(store, `captures/${endpoint}/`)) found.push(image)
     const own = found.filter(({ key }) => key.startsWith(`captures/${endpoint}/${replica}/`))
     this.known = new Set(found.map(({ digest }) => digest))
-    this.ownBytes = sumBytes(own)
-    this.allBytes = sumBytes(found)
+    this.roomBytes = Math.min(budgetBytes / replicas - sumBytes(own), (budgetBytes - sumBytes(found)) / replicas)
     this.countedAt = performance.now()
   }
 }

@@ -1,23 +1,26 @@
 /**
- * Rolls a model out behind an endpoint: a new revision is started and warmed beside the former one, then traffic moves at
- * once; the former revision stays warm for ten minutes, so that moving back is instant. Any part may be repeated after a
+ * Rolls a model out behind an endpoint: a new revision is started and warmed beside the former one, then traffic moves,
+ * all of it or a canary's share; the former revision stays warm for ten minutes, so that moving back is instant. Any part may be repeated after a
  * crash: the same model with the same settings is the same revision.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
 import type { RevisionSpec, RevisionStatus, ServiceHost } from '#core/compute'
-import { isPlatformError, PlatformError } from '#core/errors'
+import { isPlatformError, PlatformError, type ErrorCode } from '#core/errors'
 import type { Progress, StepContext } from '#core/execution'
 import type { deployEndpoint as definition, Endpoint, StepInput } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
-import { liveRevisions, revisionNumbers, revisionRecord, sameSpec } from './endpoints.ts'
+import { liveRevisions, readTraffic, revisionNumbers, revisionRecord, sameSpec } from './endpoints.ts'
+import { canaryShares } from './shift.ts'
 
 type Context = Pick<StepContext, 'store' | 'signal' | 'progress'>
 type RevisionSettings = Omit<RevisionSpec, 'revision'>
 
 const POLL_MS = 100
-/** A gateway that does not answer may be restarting. */
-const GATEWAY_PATIENCE_MS = 60_000
+const AWAY: readonly ErrorCode[] = ['GATEWAY_UNAVAILABLE', 'CLUSTER_UNAVAILABLE']
+/** A gateway or an API server that does not answer may be restarting. */
+const HOST_PATIENCE_MS = 60_000
 
 /** @throws {PlatformError} `ENDPOINT_NOT_READY` when a replica cannot start; `GATEWAY_UNAVAILABLE`. */
 export async function deployEndpoint(
@@ -26,6 +29,7 @@ export async function deployEndpoint(
   services: ServiceHost,
 ): Promise<Endpoint> {
   const { name, version, digest } = input.model
+  const { algorithm, canaryPercent } = input
   return rollOut(
     {
       endpoint: input.name,
@@ -34,15 +38,29 @@ export async function deployEndpoint(
       queueLimit: input.queueLimit,
       captureBytes: input.captureDataset ? input.captureBytes : 0,
       captureDataset: input.captureDataset ?? null,
-      algorithm: null,
+      algorithm: algorithm ? { bundle: algorithm.bundle.sha256, params: jsonParams(algorithm.params) } : null,
     },
     ctx,
     services,
+    canaryPercent,
   )
 }
 
-/** As `deployEndpoint`, for any settings: also a revision with an algorithm. */
-export async function rollOut(settings: RevisionSettings, ctx: Context, services: ServiceHost): Promise<Endpoint> {
+function jsonParams(params: Readonly<Record<string, unknown>>) {
+  return z.record(z.string(), z.json()).parse(params)
+}
+
+/**
+ * As `deployEndpoint`, for any settings.
+ *
+ * @param canaryPercent - the share that the new revision takes from the main one; all where left out.
+ */
+export async function rollOut(
+  settings: RevisionSettings,
+  ctx: Context,
+  services: ServiceHost,
+  canaryPercent = 100,
+): Promise<Endpoint> {
   const { endpoint } = settings
   const revision = await applyRevision(settings, ctx.store, services)
   try {
@@ -52,7 +70,11 @@ export async function rollOut(settings: RevisionSettings, ctx: Context, services
     if (isPlatformError(error) && error.code === 'ENDPOINT_NOT_READY') await services.retire(endpoint, revision)
     throw error
   }
-  await services.setTraffic(endpoint, { [revision]: 100 })
+  const now = (await readTraffic(ctx.store, endpoint))?.value ?? {}
+  await services.setTraffic(
+    endpoint,
+    canaryPercent < 100 ? canaryShares(now, revision, canaryPercent) : { [revision]: 100 },
+  )
   return { kind: 'endpoint', name: endpoint, revision, url: await services.url(endpoint) }
 }
 
@@ -86,8 +108,8 @@ async function waitUntilReady(
   for (;;) {
     signal.throwIfAborted()
     const status = await services.status(endpoint).catch((error: unknown) => {
-      const isAway = isPlatformError(error) && error.code === 'GATEWAY_UNAVAILABLE'
-      if (!isAway || performance.now() - lastAnswerAt > GATEWAY_PATIENCE_MS) throw error
+      const isAway = isPlatformError(error) && AWAY.includes(error.code)
+      if (!isAway || performance.now() - lastAnswerAt > HOST_PATIENCE_MS) throw error
       return null
     })
     if (status) lastAnswerAt = performance.now()
@@ -110,5 +132,6 @@ function progressOf(status: readonly RevisionStatus[] | null, endpoint: string, 
       `revision ${revision} of endpoint ${endpoint} cannot start: ${mine.trouble}`,
       { endpoint, revision },
     )
-  return { done: Math.min(mine.ready, mine.wanted), total: mine.wanted, unit: 'replicas' }
+  const progress = { done: Math.min(mine.ready, mine.wanted), total: mine.wanted, unit: 'replicas' }
+  return mine.waiting === null ? progress : { ...progress, note: mine.waiting }
 }

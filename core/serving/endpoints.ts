@@ -8,7 +8,15 @@ import { z } from 'zod'
 import type { RevisionSpec, Traffic } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import { artifacts } from '#core/steps'
-import { canonicalJson, movePointer, namesUnder, readPointer, type ObjectStore, type PointerEntry } from '#core/storage'
+import {
+  canonicalJson,
+  movePointer,
+  namesUnder,
+  pointerHistory,
+  readPointer,
+  type ObjectStore,
+  type PointerEntry,
+} from '#core/storage'
 
 export const revisionRecord = z.object({
   endpoint: artifacts.objectName,
@@ -72,10 +80,12 @@ export async function retiredNumbers(store: ObjectStore, endpoint: string): Prom
   return numbersUnder(store, `endpoints/${endpoint}/retired/`)
 }
 
-/** The revisions that are not retired, ascending. */
+/** The revisions that are not over, ascending. One with a share never is, whatever its mark says (`wanted.ts`). */
 export async function liveRevisions(store: ObjectStore, endpoint: string): Promise<RevisionRecord[]> {
-  const retired = new Set(await retiredNumbers(store, endpoint))
-  const alive = (await revisionNumbers(store, endpoint)).filter((revision) => !retired.has(revision))
+  const [retired, traffic] = await Promise.all([retiredNumbers(store, endpoint), readTraffic(store, endpoint)])
+  const alive = (await revisionNumbers(store, endpoint)).filter(
+    (revision) => !retired.includes(revision) || shareOf(traffic, revision) > 0,
+  )
   return Promise.all(alive.map((revision) => readRevision(store, endpoint, revision)))
 }
 
@@ -89,7 +99,22 @@ export async function readTraffic(store: ObjectStore, endpoint: string): Promise
   return readPointer<Traffic>(store, trafficPrefix(endpoint))
 }
 
-/** Moves the shares; equal ones leave no entry. @throws {PlatformError} `INVALID_INPUT` when they do not sum to 100. */
+/** Every state of the shares, oldest first. */
+export async function trafficHistory(store: ObjectStore, endpoint: string): Promise<readonly PointerEntry<Traffic>[]> {
+  return pointerHistory<Traffic>(store, trafficPrefix(endpoint))
+}
+
+/** Whole percents that a revision gets. */
+export function shareOf(traffic: { readonly value: Traffic } | null, revision: number): number {
+  return traffic?.value[revision] ?? 0
+}
+
+/**
+ * Moves the shares; equal ones leave no entry.
+ *
+ * @throws {PlatformError} `INVALID_INPUT` when they do not sum to 100; `ENDPOINT_NOT_FOUND` for a revision that never was;
+ *   `ENDPOINT_CONFLICT` for one that is over.
+ */
 export async function writeTraffic(store: ObjectStore, endpoint: string, traffic: Traffic, by: string): Promise<void> {
   const shares = Object.values(traffic)
   const sum = shares.reduce((total, share) => total + share, 0)
@@ -98,25 +123,53 @@ export async function writeTraffic(store: ObjectStore, endpoint: string, traffic
   for (const revision of Object.keys(traffic)) await readRevision(store, endpoint, Number(revision))
   const current = await readTraffic(store, endpoint)
   if (current && canonicalJson(current.value) === canonicalJson(traffic)) return
+  const retired = await retiredNumbers(store, endpoint)
+  const over = retired.find((revision) => (traffic[revision] ?? 0) > 0 && shareOf(current, revision) === 0)
+  if (over !== undefined)
+    throw new PlatformError(
+      'ENDPOINT_CONFLICT',
+      `revision ${over} of endpoint ${endpoint} is over and no longer runs; roll its model out again`,
+      { endpoint, revision: over },
+    )
   await movePointer(store, trafficPrefix(endpoint), traffic, { by })
 }
 
-/** All endpoints, ascending by name. */
-export async function listEndpoints(store: ObjectStore): Promise<readonly EndpointSummary[]> {
-  const names = await namesUnder(store, 'endpoints')
-  return Promise.all(names.map((name) => describeEndpoint(store, name)))
+/**
+ * Ends an endpoint: no shares, every revision over. Its record stays, and its next revision takes the next number.
+ *
+ * @throws {PlatformError} `ENDPOINT_NOT_FOUND` when there never was one of this name.
+ */
+export async function closeEndpoint(store: ObjectStore, endpoint: string, by: string): Promise<void> {
+  const [revisions, current] = await Promise.all([revisionNumbers(store, endpoint), readTraffic(store, endpoint)])
+  if (revisions.length === 0) throw noSuchEndpoint(endpoint)
+  if (current && Object.keys(current.value).length > 0) await movePointer(store, trafficPrefix(endpoint), {}, { by })
+  for (const revision of revisions) await markRetired(store, endpoint, revision)
 }
 
-/** @throws {PlatformError} `ENDPOINT_NOT_FOUND`. */
+/** All endpoints that were not removed, ascending by name. */
+export async function listEndpoints(store: ObjectStore): Promise<readonly EndpointSummary[]> {
+  const endpoints = (await namesUnder(store, 'endpoints')).map((name) => findEndpoint(store, name))
+  return (await Promise.all(endpoints)).filter((endpoint) => endpoint !== null)
+}
+
+/** @throws {PlatformError} `ENDPOINT_NOT_FOUND`, also for one that was removed. */
 export async function describeEndpoint(store: ObjectStore, name: string): Promise<EndpointSummary> {
+  const endpoint = await findEndpoint(store, name)
+  if (!endpoint) throw noSuchEndpoint(name)
+  return endpoint
+}
+
+async function findEndpoint(store: ObjectStore, name: string): Promise<EndpointSummary | null> {
   const [revisions, traffic] = await Promise.all([liveRevisions(store, name), readTraffic(store, name)])
-  if (revisions.length === 0 && !traffic)
-    throw new PlatformError(
-      'ENDPOINT_NOT_FOUND',
-      `there is no endpoint ${name}; list them with \`gyre endpoint list\``,
-      { name },
-    )
-  return { name, traffic: traffic?.value ?? {}, revisions }
+  return revisions.length === 0 ? null : { name, traffic: traffic?.value ?? {}, revisions }
+}
+
+function noSuchEndpoint(name: string): PlatformError {
+  return new PlatformError(
+    'ENDPOINT_NOT_FOUND',
+    `there is no endpoint ${name}; list them with \`gyre endpoint list\``,
+    { name },
+  )
 }
 
 /** Where the gateway of this store answers now; it says so here at every start. */

@@ -11,6 +11,7 @@ export { deployAlgorithm, type AlgorithmDeployment } from './deploy-algorithm.ts
 export { deployEndpoint, rollOut } from './deploy.ts'
 export {
   announceGateway,
+  closeEndpoint,
   createRevision,
   describeEndpoint,
   listEndpoints,
@@ -21,6 +22,7 @@ export {
   readTraffic,
   retiredNumbers,
   revisionNumbers,
+  trafficHistory,
   writeTraffic,
   type EndpointSummary,
   type RevisionRecord,
@@ -52,3 +54,5 @@ export {
 export { proveEndpoint } from './prove.ts'
 export { ServiceTime } from './service-time.ts'
 export { ShareSchedule } from './share-schedule.ts'
+export { canaryShares, formerShares, promotedShares } from './shift.ts'
+export { isIdle, listEndpointKeys, readShares, wantedRevisions, type EndpointKeys, type Shares } from './wanted.ts'

@@ -134,7 +134,7 @@ export const registerModel = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '1h', cache: false },
 })
 
-/** Rolls a model out behind an endpoint; traffic moves when its replicas are loaded and warmed. */
+/** Rolls a model, or an algorithm over it, out behind an endpoint; traffic moves when its replicas are loaded and warmed. */
 export const deployEndpoint = defineBuiltIn({
   name: 'deploy-endpoint',
   input: z.object({
@@ -144,8 +144,23 @@ export const deployEndpoint = defineBuiltIn({
     queueLimit: z.int().min(1).max(100_000).default(256),
     captureBytes: z.int().nonnegative().default(0).describe('Predicted images kept for labelling, in bytes; 0 is off'),
     captureDataset: a.objectName.optional(),
+    algorithm: a.algorithm.optional(),
+    canaryPercent: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Share of the requests that it gets; all where left out'),
   }),
   output: a.endpoint,
+  policy: { queue: 'pipeline', timeout: '30m', cache: false },
+})
+
+/** Ends an endpoint: its traffic, its revisions, everything that runs for it. */
+export const removeEndpoint = defineBuiltIn({
+  name: 'remove-endpoint',
+  input: z.object({ name: a.objectName }),
+  output: z.object({ name: a.objectName }),
   policy: { queue: 'pipeline', timeout: '30m', cache: false },
 })
 

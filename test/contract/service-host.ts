@@ -48,7 +48,7 @@ export function serviceHostContract(kind: string, open: () => Promise<ServiceHos
       await host.apply(one)
       await ready(one)
       expect(await host.status(one.endpoint)).toEqual<RevisionStatus[]>([
-        { revision: 1, wanted: 2, ready: 2, trouble: null },
+        { revision: 1, wanted: 2, ready: 2, trouble: null, waiting: null },
       ])
     })
 
@@ -98,6 +98,27 @@ export function serviceHostContract(kind: string, open: () => Promise<ServiceHos
       await host.retire(first.endpoint, 1)
       await harness.until(async () => !(await host.status(first.endpoint)).some(({ revision }) => revision === 1))
       expect((await host.status(first.endpoint)).map(({ revision }) => revision)).toEqual([2])
+    })
+
+    it('ends an endpoint whole, and begins it again under the next number', async () => {
+      const first = spec()
+      await host.apply(first)
+      await ready(first)
+      await host.setTraffic(first.endpoint, { 1: 100 })
+      await host.remove(first.endpoint)
+      await host.remove(first.endpoint)
+      expect(await host.status(first.endpoint)).toEqual([])
+      await expect(host.setTraffic(first.endpoint, { 1: 100 })).rejects.toMatchObject({ code: 'ENDPOINT_CONFLICT' })
+      const next = { ...first, revision: 2 }
+      await host.apply(next)
+      await ready(next)
+      await host.setTraffic(first.endpoint, { 2: 100 })
+      expect(await harness.answers(first.endpoint, 2)).toEqual([2, 2])
+      expect((await host.status(first.endpoint)).map(({ revision }) => revision)).toEqual([2])
+    })
+
+    it('cannot end an endpoint that never was', async () => {
+      await expect(host.remove('nobody')).rejects.toMatchObject({ code: 'ENDPOINT_NOT_FOUND' })
     })
 
     it('says in a sentence why a revision cannot start', async () => {

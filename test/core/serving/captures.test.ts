@@ -10,8 +10,16 @@ import path from 'node:path'
 const prediction = { class: 'red', score: 0.9 }
 const file = (size: number, byte: number) => new Uint8Array(size).fill(byte)
 
-function writer(store: ObjectStore, options: { replica?: number; replicas?: number; budgetBytes?: number } = {}) {
-  return new CaptureWriter({ store, endpoint: 'e', revision: 1, replica: 0, replicas: 1, budgetBytes: 100, ...options })
+function writer(store: ObjectStore, options: { replica?: string; replicas?: number; budgetBytes?: number } = {}) {
+  return new CaptureWriter({
+    store,
+    endpoint: 'e',
+    revision: 1,
+    replica: '0',
+    replicas: 1,
+    budgetBytes: 100,
+    ...options,
+  })
 }
 
 async function captured(store: ObjectStore) {
@@ -48,17 +56,18 @@ describe('captured images', () => {
   it('share the budget equally among replicas', async () => {
     const store = createMemoryStore()
     for (const replica of [0, 1]) {
-      const keeper = writer(store, { replica, replicas: 2 })
+      const keeper = writer(store, { replica: `${replica}`, replicas: 2 })
       for (const byte of [1, 2]) await keeper.offer(file(30, 10 * replica + byte), prediction)
     }
     expect((await captured(store)).map(({ key }) => key.split('/')[2])).toEqual(['0', '1'])
   })
 
-  it('stop at the whole budget, however replicas were counted before', async () => {
+  it('stay within the budget while replicas with new names follow others', async () => {
     const store = createMemoryStore()
-    for (const replica of [2, 3]) await writer(store, { replica, replicas: 2 }).offer(file(50, replica), prediction)
-    await writer(store, { replica: 0, replicas: 2 }).offer(file(10, 9), prediction)
-    expect(await captured(store)).toHaveLength(2)
+    // Half of the room there is: 50, 40, 30, 20, then 10, which is too little.
+    for (const [i, replica] of ['a', 'b', 'c', 'd', 'e'].entries())
+      await writer(store, { replica, replicas: 2 }).offer(file(20, i), prediction)
+    expect((await captured(store)).map(({ key }) => key.split('/')[2])).toEqual(['a', 'b', 'c', 'd'])
   })
 
   it('are none when capture is off', async () => {
