@@ -8,5 +8,12 @@ export { createFakeServiceHost, type FakeServiceHost } from './fake-services.ts'
 export type { JobOutcome, JobOutputs, JobPlacement, JobResources, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
 export { createProcessJobRunner, type ProcessJobOptions } from './local-process.ts'
 export { createProcessServiceHost } from './local-services.ts'
-export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts'
+export {
+  endProcesses,
+  identifyProcess,
+  isAlive,
+  signalGroup,
+  thisProcess,
+  type ProcessIdentity,
+} from './process-identity.ts'
 export type { RevisionSpec, RevisionStatus, ServiceHost, Traffic } from './services.ts'

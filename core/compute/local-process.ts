@@ -13,7 +13,7 @@ import { open, readdir, rm } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isPlatformError, PlatformError } from '#core/errors'
+import { isPlatformError } from '#core/errors'
 import { entryPoint } from '#core/execution'
 import type { Logger } from '#core/log'
 import { canonicalJson, digestJson, openFolderStore, type ObjectKey, type ObjectStore } from '#core/storage'
@@ -22,7 +22,7 @@ import { JobFolders } from './job-files.ts'
 import { LineReader, tailOf } from './job-logs.ts'
 import type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
 import { OWNER_LOST, outcomeOf, outcomeOfTimeout } from './outcomes.ts'
-import { identifyProcess, isAlive, sendSignal, type ProcessIdentity } from './process-identity.ts'
+import { identifyProcess, isAlive, sendSignal, thisProcess, type ProcessIdentity } from './process-identity.ts'
 
 /** How often a waiter looks at the files of a job. */
 const POLL_MS = 50
@@ -263,12 +263,4 @@ function following(former: Generation | null, name: string): ObjectKey {
 
 function isThisProcess(owner: ProcessIdentity): boolean {
   return canonicalJson(owner) === canonicalJson(thisProcess())
-}
-
-let self: ProcessIdentity | null = null
-
-function thisProcess(): ProcessIdentity {
-  self ??= identifyProcess(process.pid)
-  if (!self) throw new PlatformError('INTERNAL', `the system does not tell when process ${process.pid} was started`)
-  return self
 }

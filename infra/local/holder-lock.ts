@@ -4,7 +4,7 @@
  */
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.ts'
+import { isAlive, thisProcess, type ProcessIdentity } from '#core/compute'
 
 export class HolderLock {
   constructor(private readonly folder: string) {}

@@ -1,6 +1,5 @@
 /** The embedded stack of `gyre dev`: one process tree on one state folder, nothing to install by hand. */
 
-export { endProcesses, isAlive, startTimeOf, thisProcess, type ProcessIdentity } from './process-identity.ts'
 export { USUAL_PORTS, type PortName, type Ports } from './ports.ts'
 export { StateFolder, stateFolderPath, type StackInfo } from './state-folder.ts'
 export { startStack, type Stack, type StackOptions } from './stack.ts'

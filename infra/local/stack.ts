@@ -9,10 +9,10 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
+import { endProcesses, identifyProcess, thisProcess, type ProcessIdentity } from '#core/compute'
 import { isPlatformError } from '#core/errors'
 import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
 import { reservePorts, type Ports } from './ports.ts'
-import { endProcesses, startTimeOf, thisProcess, type ProcessIdentity } from './process-identity.ts'
 import { StateFolder, type StackInfo } from './state-folder.ts'
 import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
 import { extendRetention, requireTemporalBinary, temporalServer } from './temporal-server.ts'
@@ -154,9 +154,7 @@ class ProcessTree implements Stack {
   }
 
   #noteServer(line: string): boolean {
-    const pid = Number(line.split(' ')[1])
-    const startTime = startTimeOf(pid)
-    this.#temporalServer = startTime === null ? null : { pid, startTime }
+    this.#temporalServer = identifyProcess(Number(line.split(' ')[1]))
     this.#record()
     return true
   }

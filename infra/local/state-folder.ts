@@ -10,9 +10,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { isAlive, thisProcess, type ProcessIdentity } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import { createOnce, HolderLock } from './holder-lock.ts'
-import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.ts'
 
 /** What a running stack tells of itself in `stack.json`. */
 export interface StackInfo extends ProcessIdentity {

@@ -7,9 +7,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { identifyProcess, signalGroup, type ProcessIdentity } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import { RotatingFile } from '#core/log'
-import { signalGroup, startTimeOf, type ProcessIdentity } from './process-identity.ts'
 
 export interface ChildSpec {
   readonly name: string
@@ -57,8 +57,7 @@ export class SupervisedChild {
   /** The living process; null between two lives. */
   identity(): ProcessIdentity | null {
     const pid = this.#process?.pid
-    const startTime = pid === undefined ? null : startTimeOf(pid)
-    return pid === undefined || startTime === null ? null : { pid, startTime }
+    return pid === undefined ? null : identifyProcess(pid)
   }
 
   /** Starts it and waits until it is up. @throws {PlatformError} `STACK_START_FAILED` when it ends or stays silent. */

@@ -4,7 +4,7 @@ import net from 'node:net'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { isAlive } from '../../infra/local/index.ts'
+import { isAlive } from '#core/compute'
 import { gyre, interrupt, processNamed, recordedProcesses, StateFolders } from '../support/gyre.ts'
 
 const PATIENCE = { timeout: 30_000, interval: 50 }

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { startTimeOf, StateFolder, stateFolderPath, thisProcess } from '../../infra/local/index.ts'
+import { identifyProcess, thisProcess } from '#core/compute'
+import { StateFolder, stateFolderPath } from '../../infra/local/index.ts'
 
 let state: StateFolder
 const children: ChildProcess[] = []
@@ -18,7 +19,7 @@ function idle(): { pid: number; startTime: string; end: () => Promise<void> } {
       child.once('close', () => resolve())
       child.kill('SIGKILL')
     })
-  return { pid, startTime: startTimeOf(pid) ?? '', end }
+  return { pid, startTime: identifyProcess(pid)?.startTime ?? '', end }
 }
 
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { endProcesses, isAlive, startTimeOf } from '../../infra/local/index.ts'
+import { endProcesses, identifyProcess, isAlive } from '#core/compute'
 import { SupervisedChild } from '../../infra/local/supervised-child.ts'
 
 let folder: string
@@ -95,7 +95,7 @@ describe('a supervised child', () => {
     const grandchild = Number(readFileSync(path.join(folder, 'grandchild'), 'utf8'))
     await made.stop(100)
     expect(made.identity()).toBeNull()
-    await vi.waitFor(() => expect(startTimeOf(grandchild)).toBeNull(), 5_000)
+    await vi.waitFor(() => expect(identifyProcess(grandchild)).toBeNull(), 5_000)
   })
 
   it('once stopped is not started again', async () => {

@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { endProcesses, isAlive, type ProcessIdentity, type StackInfo } from '../../infra/local/index.ts'
+import { endProcesses, isAlive, type ProcessIdentity } from '#core/compute'
+import type { StackInfo } from '../../infra/local/index.ts'
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js')
 
