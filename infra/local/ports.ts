@@ -26,7 +26,7 @@ export async function reservePorts(asked: Partial<Ports>, preferred: Partial<Por
   const release = () => releases.forEach((letGo) => letGo())
   /** @returns the port when it is ours now; 0 takes any. */
   const take = async (port: number): Promise<number | null> => {
-    const free = await probe(port)
+    const free = await freePort(port)
     const letGo = free === null ? null : reservation(free).acquire()
     if (letGo) releases.push(letGo)
     return letGo ? free : null
@@ -60,7 +60,7 @@ function portInUse(name: PortName, port: number): PlatformError {
 }
 
 /** Listens for a moment on loopback; 0 finds a free port. @returns the port, or null when it is taken. */
-function probe(port: number): Promise<number | null> {
+export function freePort(port: number): Promise<number | null> {
   return new Promise((resolve) => {
     const server = net.createServer()
     server.once('error', () => resolve(null))

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Starts a one-node Kubernetes in namespaces of its own (mount, PID, network, IPC, UTS), held by one process: ending that
+# one ends every program, container, mount, rule and link of the node together. Returns when the node is Ready.
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/settings.sh"
+
+bash "$here/down.sh" # What a node that was killed has left.
+umask 022
+mkdir -p "$STATE"/{log,run,conf,pki,fs/etc/cni/net.d}
+trap 'bash "$here/down.sh"' ERR
+trap 'bash "$here/down.sh"; exit 130' INT TERM
+bash "$here/configure.sh" 2>"$STATE/log/configure.log"
+
+# Settings of the machine that the node changes, and folders that it needs as places to mount on.
+for name in $GLOBAL_SYSCTLS; do echo "$name $(cat "/proc/sys/$name")"; done >"$STATE/run/sysctls"
+: >"$STATE/run/made-dirs"
+for dir in $PRIVATE_DIRS; do
+  while [ ! -d "$dir" ]; do
+    missing=$dir
+    while [ ! -d "$(dirname "$missing")" ]; do missing=$(dirname "$missing"); done
+    mkdir "$missing"
+    echo "$missing" >>"$STATE/run/made-dirs"
+  done
+done
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  mkdir -p "/sys/fs/cgroup/$CGROUP"
+else # v1: one tree per controller; a cpuset without processors takes no process.
+  for tree in /sys/fs/cgroup/*/; do
+    mkdir -p "$tree$CGROUP"
+    for file in cpuset.mems cpuset.cpus; do
+      [ ! -f "$tree$CGROUP/$file" ] || cat "$tree$file" >"$tree$CGROUP/$file"
+    done
+  done
+fi
+
+setsid unshare --mount --propagation slave --pid --fork --mount-proc --net --ipc --uts \
+  bash "$here/inside.sh" hold >"$STATE/log/holder.log" 2>&1 </dev/null &
+parent=$!
+until holder=$(tr -d ' ' <"/proc/$parent/task/$parent/children") && [ -n "$holder" ] &&
+  [ "$(cat "/proc/$holder/comm")" = pause ]; do
+  kill -0 $parent
+  sleep 0.02
+done
+remember holder "$holder"
+
+# One link and one route, so that Pods, cluster IPs and node ports answer from this machine.
+ip link add "$LINK" type veth peer name eth0 netns "$holder"
+ip address add "$HOST_IP/24" dev "$LINK"
+ip link set "$LINK" up
+ip route add "$NET.0.0/16" via "$NODE_IP" dev "$LINK" onlink
+nsenter --target "$holder" --net \
+  sh -c "ip address add $NODE_IP/24 dev eth0; ip link set eth0 up; ip route add default via $HOST_IP"
+
+timeout 120 nsenter --target "$holder" --mount --pid --net --ipc --uts \
+  bash "$here/inside.sh" start >"$STATE/log/start.log" 2>&1
