@@ -37,6 +37,10 @@ function withPlacement(command: Command): Command {
     .addOption(new Option('--services <where>', 'where endpoints run').choices(where).env('GYRE_SERVICES'))
 }
 
+function ports(value: string, former: number[]): number[] {
+  return [...former, port(value)]
+}
+
 function collect(value: string, former: string[]): string[] {
   return [...former, value]
 }
@@ -58,7 +62,7 @@ export function createProgram(): Command {
     .exitOverride()
   for (const add of [addProcesses, addPipelines, addRuns, addDatasets, addSessions, addModels, addEndpoints])
     add(program)
-  for (const add of [addBatches, addUsers, addState]) add(program)
+  for (const add of [addBatches, addUsers, addCluster, addState]) add(program)
   return program
 }
 
@@ -235,6 +239,25 @@ function addUsers(program: Command): void {
     )
     .action(async (name, options) => (await import('./verbs/users.ts')).add(name, options))
   stackVerb(user, 'list', 'List people').action(async (options) => (await import('./verbs/users.ts')).list(options))
+}
+
+function addCluster(program: Command): void {
+  const cluster = program.command('cluster').description('A Kubernetes cluster on this machine: up, down, status')
+  verb(cluster, 'up', 'Make sure that a cluster is up, with the images of Gyre: kind, k3d, minikube or our own', [
+    './gyre cluster up',
+    './gyre cluster up --host-port 9000          # Pods reach 127.0.0.1:9000 as host.gyre.internal:9000',
+    './gyre cluster up --use-current-context     # the cluster that kubectl speaks to, left as it is',
+  ])
+    .option('--use-current-context', 'use the cluster of the current kubeconfig context instead of making one')
+    .option('--host-port <port>', "a port of this machine's loopback that Pods may reach; repeat for more", ports, [])
+    .option('--no-images', 'leave out building and loading the images of Gyre')
+    .action(async (options) => (await import('./verbs/cluster.ts')).up(options))
+  verb(cluster, 'down', 'Take down what `cluster up` started, and nothing else').action(async (options) =>
+    (await import('./verbs/cluster.ts')).down(options),
+  )
+  verb(cluster, 'status', 'Show the nodes, the Pods by namespace and how to use the cluster', [
+    './gyre cluster status --json',
+  ]).action(async (options) => (await import('./verbs/cluster.ts')).status(options))
 }
 
 function addState(program: Command): void {

@@ -2,7 +2,7 @@
  * What is known of a cluster in its state folder, `<state>/cluster`:
  *
  *   cluster.json  which cluster is up        kubeconfig   how to reach it, readable by its owner alone
- *   network.json  port and net of last time  images.json  Gyre's own images, as loaded
+ *   network.json  port and net of last time  images.json  Gyre's own images, once loaded
  *   run/*.pid     our processes              log/ pki/    logs and keys of our own node
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

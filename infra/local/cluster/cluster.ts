@@ -82,6 +82,7 @@ export async function clusterUp(options: ClusterUpOptions): Promise<RunningClust
     const cluster = clusterOf(folder, record.kind, env)
     const started = !(await cluster.isUp())
     folder.write('cluster.json', record) // First, so that `clusterDown` finds what a start that breaks off has left.
+    if (started) folder.write('images.json', {})
     await cluster.start(say)
     await forwardHostPorts(state, hostPorts, env)
     const { kubeconfig } = folder

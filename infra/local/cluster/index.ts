@@ -13,3 +13,4 @@ export {
   type RunningCluster,
 } from './cluster.ts'
 export type { ClusterKind } from './cluster-folder.ts'
+export { loadGyreImages, type GyreImages } from './gyre-images.ts'
