@@ -13,6 +13,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { KubeConnection } from '../../core/compute/kubernetes/api.ts'
 import { connectKube } from '../../core/compute/kubernetes/http.ts'
 import { FakeLogs, type LogOptions } from './fake-kube-logs.ts'
@@ -80,6 +81,7 @@ interface Stream {
   readonly path: string
   readonly response: ServerResponse
   readonly matches: (change: Change) => boolean
+  /** Nothing more is sent on it. */
   frozen: boolean
 }
 
@@ -112,7 +114,6 @@ export class FakeKube {
   readonly #streams = new Set<Stream>()
   readonly #faults: { readonly match: RequestMatch; readonly fault: Fault; left: number }[] = []
   readonly #forbidden: { readonly verb: string; readonly resource: string }[] = []
-  readonly #waiters = new Set<() => void>()
   #server: Server | null = null
   #port = 0
   #api: KubeConnection | null = null
@@ -123,7 +124,7 @@ export class FakeKube {
     this.token = options.token ?? null
     this.logs = new FakeLogs((namespace, pod) => this.objects.find(`/api/v1/namespaces/${namespace}/pods`, pod))
     for (const name of new Set(['default', this.namespace])) this.put('namespaces', { metadata: { name } })
-    this.objects.subscribe((change) => this.#tell(change))
+    this.objects.subscribe((change) => this.logs.changed(change))
   }
 
   get url(): string {
@@ -175,17 +176,9 @@ export class FakeKube {
     this.#port = (this.#server.address() as AddressInfo).port
   }
 
-  /** Resolves when the condition holds; it is looked at after each request, change, and opening or end of a stream. */
-  until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return
-        this.#waiters.delete(look)
-        resolve()
-      }
-      this.#waiters.add(look)
-      look()
-    })
+  /** Resolves when the condition holds, looked at every other millisecond; a test's own time limit bounds it. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await delay(2)
   }
 
   // Objects
@@ -332,16 +325,11 @@ export class FakeKube {
   }
 
   #break(stream: Stream, how: Break): void {
-    if (how === 'freeze') stream.frozen = true
+    stream.frozen = true
     if (how === 'expire') stream.response.end(`${JSON.stringify({ type: 'ERROR', object: EXPIRED })}\n`)
     if (how === 'end') stream.response.end()
     if (how === 'reset') stream.response.socket?.resetAndDestroy()
     if (how === 'cut') stream.response.write(CUT_LINES[stream.kind], () => stream.response.socket?.resetAndDestroy())
-    this.#stir()
-  }
-
-  #stir(): void {
-    for (const look of [...this.#waiters]) look()
   }
 
   // Answering
@@ -361,7 +349,6 @@ export class FakeKube {
     this.requests.push(seen)
     response.setHeader('date', new Date(Date.now() + this.clockSkewMs).toUTCString())
     const fault = this.#takeFault(seen)
-    this.#stir()
     if (fault?.kind === 'half-open') return
     if (fault?.kind === 'reset') return void response.socket?.resetAndDestroy()
     if (fault?.kind === 'slow') setTimeout(() => this.#answer(seen, response, fault), fault.ms).unref()
@@ -397,7 +384,6 @@ export class FakeKube {
       if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(error.retryAfterSeconds))
       sendJson(response, error.status, statusBody(error))
     }
-    this.#stir()
   }
 
   #special({ method, path, body }: SeenRequest): Answer | null {
@@ -558,10 +544,7 @@ export class FakeKube {
 
   #open(stream: Stream, type = 'application/json'): void {
     this.#streams.add(stream)
-    stream.response.on('close', () => {
-      this.#streams.delete(stream)
-      this.#stir()
-    })
+    stream.response.on('close', () => this.#streams.delete(stream))
     stream.response.writeHead(200, { 'content-type': type })
     stream.response.flushHeaders()
   }
@@ -575,11 +558,6 @@ export class FakeKube {
     this.objects.merge(collection, name!, { status: { conditions } }, { status: true })
     this.objects.delete(collection, name!)
     return { status: 201, body: { kind: 'Status', status: 'Success' } }
-  }
-
-  #tell(change: Change): void {
-    this.logs.changed(change)
-    this.#stir()
   }
 }
 
