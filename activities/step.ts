@@ -24,6 +24,8 @@ export interface StepPorts {
   readonly steps: ReadonlyMap<string, StepDefinition>
   readonly scratchDir: string
   readonly bundleDir: string
+  /** The address under which people's answers reach a session that is hosted here. */
+  readonly sessionHost?: string
   /** Tells the workflow that called about its labelling session. */
   readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
 }
@@ -105,6 +107,7 @@ function requestOf(ports: StepPorts, call: StepCall, attempt: number): BodyReque
     bundle: call.bundle,
     scratchDir: path.join(ports.scratchDir, `${call.run}.${call.node}.${attempt}`),
     bundleDir: ports.bundleDir,
+    ...(ports.sessionHost && { sessionHost: ports.sessionHost }),
   }
 }
 

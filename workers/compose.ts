@@ -10,6 +10,7 @@ import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
 import { openStore, type ObjectStore } from '#core/storage'
+import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temporal/index.ts'
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
@@ -32,11 +33,16 @@ export const builtInSteps: ReadonlyMap<string, steps.StepDefinition> = new Map(
     .map((step) => [step.name, step as steps.StepDefinition]),
 )
 
+/** A server that starts at the same time as we do may take this long. */
+const TEMPORAL_PATIENCE_MS = 10_000
+
 export async function compose(config: WorkerConfig): Promise<Composition> {
   const log = createLogger('worker')
   await removeLeftovers(path.dirname(config.scratchDir))
-  const connection = await NativeConnection.connect({ address: config.temporal.address })
-  const client = new Client({ connection, namespace: config.temporal.namespace })
+  await prepareTemporal(config.temporal, { patienceMs: TEMPORAL_PATIENCE_MS })
+  const connection = await NativeConnection.connect(connectionOptions(config.temporal))
+  const { namespace } = config.temporal
+  const client = new Client({ connection, namespace, dataConverter: dataConverter(config.temporal) })
   const store = await openStore(config.store.uri, { project: config.store.project })
   const jobs: JobRunner = createProcessJobRunner({ directory: config.jobsDir, store, log })
   const jobHost = { jobs, store, command: [process.execPath, entryPoint('job')] }
@@ -56,6 +62,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
       steps: builtInSteps,
       scratchDir: config.scratchDir,
       bundleDir: config.bundleDir,
+      sessionHost: config.sessionHost,
       tellSession: (workflowId, kind, state) =>
         client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
     },
@@ -65,12 +72,12 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   }
 }
 
-/** Removes the work in progress of workers that died. */
+/** Removes the work in progress of workers that died; in a container, the one before had our own number. */
 async function removeLeftovers(scratchRoot: string): Promise<void> {
   const folders = await readdir(scratchRoot).catch(() => [] as string[])
   await Promise.all(
     folders
-      .filter((pid) => !isAlive(Number(pid)))
+      .filter((pid) => Number(pid) === process.pid || !isAlive(Number(pid)))
       .map((pid) => rm(path.join(scratchRoot, pid), { recursive: true, force: true })),
   )
 }

@@ -8,6 +8,7 @@ import { labellingActivities } from '../activities/labelling.ts'
 import { registryActivities } from '../activities/registry.ts'
 import { servingActivities } from '../activities/serving.ts'
 import { trainingActivities } from '../activities/training.ts'
+import { workerDataConverter } from '../infra/temporal/index.ts'
 import type { Composition } from './compose.ts'
 import type { WorkerConfig } from './config.ts'
 
@@ -23,6 +24,7 @@ export function createComputeWorker(
   return Worker.create({
     connection,
     namespace: config.temporal.namespace,
+    dataConverter: workerDataConverter(config.temporal),
     taskQueue: queue,
     activities: {
       ...datasetActivities(stepPorts, inThread),

@@ -4,13 +4,12 @@ import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import type { ClusterOptions } from '#adapter/compute/kubernetes/settings'
+import { heartbeats, temporalSettings, type TemporalSettings } from '../infra/temporal/index.ts'
 
 const schema = z.object({
   GYRE_STORE: z.string().min(1),
   GYRE_PROJECT: z.string().default('default'),
   GYRE_STATE: z.string().optional(),
-  GYRE_TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
-  GYRE_NAMESPACE: z.string().default('default'),
   GYRE_GATEWAY_URL: z.string().default('http://127.0.0.1:8100'),
   GYRE_COMPUTE: z.enum(['process', 'kubernetes']).default('process'),
   GYRE_SERVICES: z.enum(['process', 'kubernetes']).default('process'),
@@ -28,8 +27,14 @@ const schema = z.object({
   AWS_REGION: z.string().optional(),
   /** One machine serves all classes; on a cluster each worker names its own. */
   GYRE_QUEUES: z.string().default('pipeline,cpu,gpu'),
-  GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().default(1_000),
-  GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(500),
+  /** Where probes ask; left out, nobody can. */
+  GYRE_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  GYRE_HOST: z.string().default('127.0.0.1'),
+  /** An address of this process that the API reaches: on a cluster, the Pod's. */
+  GYRE_SESSION_HOST: z.string().default('127.0.0.1'),
+  GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().optional(),
+  /** How long steps may go on after the end was asked for, before they are left to the next worker. */
+  GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(10_000),
 })
 
 export interface WorkerConfig {
@@ -38,13 +43,16 @@ export interface WorkerConfig {
   readonly scratchDir: string
   readonly bundleDir: string
   readonly jobsDir: string
-  readonly temporal: { readonly address: string; readonly namespace: string }
+  readonly temporal: TemporalSettings
   readonly gatewayUrl: string
   readonly compute: 'process' | 'kubernetes'
   readonly services: 'process' | 'kubernetes'
   /** Used where one of the two above says so. */
   readonly cluster: ClusterOptions
   readonly queues: readonly ('pipeline' | 'cpu' | 'gpu')[]
+  /** Null: no probes are answered. */
+  readonly health: { readonly host: string; readonly port: number } | null
+  readonly sessionHost: string
   readonly heartbeatThrottleMs: number
   readonly shutdownGraceMs: number
 }
@@ -52,12 +60,13 @@ export interface WorkerConfig {
 export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   const values = schema.parse(env)
   const state = values.GYRE_STATE ?? path.join(os.tmpdir(), 'gyre')
+  const temporal = temporalSettings(env)
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
     scratchDir: path.join(state, 'scratch', String(process.pid)),
     bundleDir: path.join(state, 'bundles'),
     jobsDir: path.join(state, 'jobs'),
-    temporal: { address: values.GYRE_TEMPORAL_ADDRESS, namespace: values.GYRE_NAMESPACE },
+    temporal,
     gatewayUrl: values.GYRE_GATEWAY_URL,
     compute: values.GYRE_COMPUTE,
     services: values.GYRE_SERVICES,
@@ -73,7 +82,9 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
       region: values.AWS_REGION ?? null,
     },
     queues: z.array(z.enum(['pipeline', 'cpu', 'gpu'])).parse(values.GYRE_QUEUES.split(',')),
-    heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS,
+    health: values.GYRE_HEALTH_PORT === undefined ? null : { host: values.GYRE_HOST, port: values.GYRE_HEALTH_PORT },
+    sessionHost: values.GYRE_SESSION_HOST,
+    heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS ?? heartbeats(temporal).throttleMs,
     shutdownGraceMs: values.GYRE_SHUTDOWN_GRACE_MS,
   }
 }

@@ -1,11 +1,10 @@
 /** The worker of the engine itself: workflows, bookkeeping, and steps that only wait. */
 
 import { readFile } from 'node:fs/promises'
-import path from 'node:path'
 import { Worker } from '@temporalio/worker'
-import { installationRoot } from '#core/execution'
 import { datasetActivities } from '../activities/datasets.ts'
 import { rolloutActivities } from '../activities/serving.ts'
+import { workerDataConverter, workflowBundlePath } from '../infra/temporal/index.ts'
 import type { Composition } from './compose.ts'
 import type { WorkerConfig } from './config.ts'
 
@@ -13,8 +12,9 @@ export async function createPipelineWorker(config: WorkerConfig, parts: Composit
   return Worker.create({
     connection: parts.connection,
     namespace: config.temporal.namespace,
+    dataConverter: workerDataConverter(config.temporal),
     taskQueue: 'gyre-pipeline',
-    workflowBundle: { code: await readFile(path.join(installationRoot(), 'dist/workflow-bundle.js'), 'utf8') },
+    workflowBundle: { code: await readFile(workflowBundlePath(config.temporal), 'utf8') },
     activities: {
       ...parts.bookkeeping,
       'snapshot-dataset': datasetActivities(parts.stepPorts, parts.inThread)['snapshot-dataset']!,

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
+import { heartbeats, temporalSettings, type TemporalSettings } from '../../infra/temporal/index.ts'
 
 const optional = z
   .string()
@@ -21,11 +22,15 @@ const schema = z.object({
   GYRE_LISTEN: z.string().default('127.0.0.1'),
   /** Host names, comma-separated, under which people reach this server beside the loopback ones. */
   GYRE_HOSTS: z.string().default(''),
-  GYRE_TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
-  GYRE_NAMESPACE: z.string().default('default'),
   GYRE_TEMPORAL_UI: optional,
   GYRE_GATEWAY_URL: optional,
-  GYRE_HEARTBEAT_MS: z.coerce.number().int().positive().default(5_000),
+  /** Where people reach this server, `https://gyre.example`: links name it, and host checks know it. */
+  GYRE_PAGE_URL: optional,
+  /** Addresses or networks, comma-separated, whose X-Forwarded headers are believed; `loopback` is one of them. */
+  GYRE_TRUSTED_PROXIES: z.string().default(''),
+  /** How long a login in a browser lasts. */
+  GYRE_SESSION_MS: z.coerce.number().int().positive().optional(),
+  GYRE_HEARTBEAT_MS: z.coerce.number().int().positive().optional(),
 })
 
 export interface ApiConfig {
@@ -38,8 +43,14 @@ export interface ApiConfig {
   readonly webDir: string
   readonly listen: { readonly host: string; readonly port: number }
   readonly hosts: readonly string[]
-  readonly temporal: { readonly address: string; readonly namespace: string; readonly uiUrl: string | null }
+  readonly temporal: TemporalSettings & { readonly uiUrl: string | null }
   readonly gatewayUrl: string | null
+  /** Null where people call the address that it listens on. */
+  readonly pageUrl: string | null
+  readonly trustedProxies: readonly string[]
+  readonly sessionMs: number | null
+  /** Where logins and decisions are told; null: among the other logs. */
+  readonly auditFile: string | null
   readonly heartbeatMs: number
 }
 
@@ -51,6 +62,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     throw new PlatformError('INVALID_INPUT', `${issue?.path.join('.')}: ${issue?.message}`)
   }
   const values = parsed.data
+  const temporal = temporalSettings(env)
   const state = values.GYRE_STATE ?? path.join(os.tmpdir(), 'gyre')
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
@@ -60,13 +72,20 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     ownerTokenFile: values.GYRE_STATE && path.join(values.GYRE_STATE, 'owner-token'),
     webDir: path.join(installationRoot(), 'dist/web'),
     listen: { host: values.GYRE_LISTEN, port: values.GYRE_PORT },
-    hosts: values.GYRE_HOSTS.split(',').filter(Boolean),
-    temporal: {
-      address: values.GYRE_TEMPORAL_ADDRESS,
-      namespace: values.GYRE_NAMESPACE,
-      uiUrl: values.GYRE_TEMPORAL_UI,
-    },
+    hosts: [...listOf(values.GYRE_HOSTS), ...(values.GYRE_PAGE_URL ? [new URL(values.GYRE_PAGE_URL).hostname] : [])],
+    temporal: { ...temporal, uiUrl: values.GYRE_TEMPORAL_UI },
     gatewayUrl: values.GYRE_GATEWAY_URL,
-    heartbeatMs: values.GYRE_HEARTBEAT_MS,
+    pageUrl: values.GYRE_PAGE_URL && new URL(values.GYRE_PAGE_URL).origin,
+    trustedProxies: listOf(values.GYRE_TRUSTED_PROXIES),
+    sessionMs: values.GYRE_SESSION_MS ?? null,
+    auditFile: values.GYRE_STATE && path.join(values.GYRE_STATE, 'logs', 'audit.log'),
+    heartbeatMs: values.GYRE_HEARTBEAT_MS ?? heartbeats(temporal).timeoutMs,
   }
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)
 }

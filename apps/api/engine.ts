@@ -4,8 +4,12 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
+import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
+import {
+  decodeFromPayloadsAtIndex,
+  decodeOptionalFailureToOptionalError,
+} from '@temporalio/common/lib/internal-non-workflow/index.js'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
 import { codeVersion } from '#core/execution'
@@ -29,6 +33,7 @@ import {
   type StepReport,
 } from '#core/runs'
 import { putBlob, type ObjectStore } from '#core/storage'
+import { connectClient, prepareTemporal, type TemporalSettings } from '../../infra/temporal/index.ts'
 import type { runPipeline } from '../../workflows/index.ts'
 import type { RunReport as WorkflowReport } from '../../workflows/types.ts'
 
@@ -38,12 +43,14 @@ export interface EngineOptions {
   /** The folder whose `pipelines/` are offered. */
   readonly projectDir: string
   readonly bundleDir: string
-  readonly temporal: { readonly address: string; readonly namespace: string; readonly uiUrl: string | null }
+  readonly temporal: TemporalSettings & { readonly uiUrl: string | null }
   /** After this long without a heartbeat an attempt counts as dead. */
   readonly heartbeatMs: number
 }
 
 const QUERY_MS = 2_000
+/** A server that starts at the same time as we do may take this long. */
+const TEMPORAL_PATIENCE_MS = 10_000
 const keyword = (name: string): ReturnType<typeof defineSearchAttributeKey<'KEYWORD'>> =>
   defineSearchAttributeKey(name, 'KEYWORD')
 const ATTRIBUTES = {
@@ -53,19 +60,25 @@ const ATTRIBUTES = {
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine & { close(): Promise<void> }> {
-  const connection = await Connection.connect({ address: options.temporal.address })
-  const client = new Client({ connection, namespace: options.temporal.namespace })
-  return Object.assign(new TemporalEngine(options, client), { close: () => connection.close() })
+  await prepareTemporal(options.temporal, { patienceMs: TEMPORAL_PATIENCE_MS })
+  const client = await connectClient(options.temporal)
+  return Object.assign(new TemporalEngine(options, client), { close: () => client.connection.close() })
 }
 
 /** What Temporal knows of one workflow, in our words; null where it never knew or has forgotten. */
 interface Flight {
   readonly status: RunStatus
-  readonly attempts: ReadonlyMap<
-    string,
-    { readonly attempt: number; readonly progress: StepReport['progress']; readonly trouble: string | null }
-  >
+  readonly attempts: ReadonlyMap<string, Attempt>
 }
+
+interface Attempt {
+  readonly attempt: number
+  readonly progress: StepReport['progress']
+  readonly trouble: string | null
+}
+
+type Description = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>
+type PendingActivity = NonNullable<Description['raw']['pendingActivities']>[number]
 
 class TemporalEngine implements Engine {
   constructor(
@@ -247,24 +260,25 @@ class TemporalEngine implements Engine {
       .filter(({ kind }) => kind === 'annotate')
       .map(({ id }) => this.#describe(`${run}/${id}`))
     const descriptions = [description, ...(await Promise.all(children))].filter((one) => one !== null)
-    const attempts = new Map(
-      descriptions.flatMap((one) =>
-        (one.raw.pendingActivities ?? []).map(({ activityId, attempt, heartbeatDetails, lastFailure }) => [
-          activityId ?? '',
-          {
-            attempt: attempt ?? 1,
-            progress: decodePayload(heartbeatDetails?.payloads?.[0]?.data) as StepReport['progress'],
-            trouble: lastFailure?.message ?? null,
-          },
-        ]),
-      ),
+    const pending = descriptions.flatMap(({ raw }) => raw.pendingActivities ?? [])
+    const attempts = await Promise.all(
+      pending.map(async (one) => [one.activityId ?? '', await this.#attempt(one)] as const),
     )
-    return { status: STATUS[description.status.name] ?? 'failed', attempts }
+    return { status: STATUS[description.status.name] ?? 'failed', attempts: new Map(attempts) }
   }
 
-  async #describe(
-    workflowId: string,
-  ): Promise<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>> | null> {
+  async #attempt({ attempt, heartbeatDetails, lastFailure }: PendingActivity): Promise<Attempt> {
+    const converter = this.client.options.loadedDataConverter
+    const payloads = heartbeatDetails?.payloads
+    const failure = await decodeOptionalFailureToOptionalError(converter, lastFailure)
+    return {
+      attempt: attempt ?? 1,
+      progress: payloads?.length ? await decodeFromPayloadsAtIndex(converter, 0, payloads) : null,
+      trouble: failure?.message ?? null,
+    }
+  }
+
+  async #describe(workflowId: string): Promise<Description | null> {
     try {
       return await this.client.workflow.getHandle(workflowId).describe()
     } catch (error) {
@@ -354,15 +368,6 @@ function stepReports(plan: Plan, nodes: readonly NodeOutcome[], flight: Flight |
       code: node?.code ?? null,
     }
   })
-}
-
-function decodePayload(data: Uint8Array | null | undefined): unknown {
-  if (!data || data.length === 0) return null
-  try {
-    return JSON.parse(Buffer.from(data).toString('utf8'))
-  } catch {
-    return null
-  }
 }
 
 /** `image-classifier-20261123-131502-3fa9`: sorts by time, is unique, and says what it is. */

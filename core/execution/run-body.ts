@@ -21,6 +21,8 @@ export interface BodyRequest {
   readonly scratchDir: string
   /** Where bundles are kept between runs. */
   readonly bundleDir: string
+  /** The address under which this process serves labelling sessions; this machine's own if left out. */
+  readonly sessionHost?: string
 }
 
 export interface BodyHooks {
@@ -30,7 +32,7 @@ export interface BodyHooks {
   onSession(state: SessionState): void
 }
 
-type Body = (input: never, ctx: StepContext, hooks: BodyHooks) => Promise<unknown>
+type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequest) => Promise<unknown>
 
 /** The body of each built-in step. Loaded on first use: a thread pays only for what it runs. */
 const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
@@ -40,8 +42,12 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,
   annotate: async () => {
     const { hostSession } = await import('#core/labelling')
-    return (input, ctx, { onSession }) =>
-      hostSession(input, ctx, { onState: onSession, sessionId: `${ctx.runId}.${ctx.nodeId}` })
+    return (input, ctx, { onSession }, { sessionHost }) =>
+      hostSession(input, ctx, {
+        onState: onSession,
+        sessionId: `${ctx.runId}.${ctx.nodeId}`,
+        ...(sessionHost && { host: sessionHost }),
+      })
   },
   'train-classifier': async () => (await import('#core/training')).trainClassifier,
   evaluate: async () => (await import('#core/evaluation')).evaluate,
@@ -73,7 +79,7 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
     if (!load)
       throw new PlatformError('PIPELINE_INVALID', `there is no built-in step "${request.step}"`, { step: request.step })
     const body = await load()
-    return await body(request.input as never, ctx, hooks)
+    return await body(request.input as never, ctx, hooks, request)
   } finally {
     await rm(request.scratchDir, { recursive: true, force: true })
   }

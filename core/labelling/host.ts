@@ -23,6 +23,8 @@ type Output = StepOutput<typeof annotate>
 export interface HostSessionOptions {
   /** Equal for all attempts at the same step. */
   readonly sessionId: string
+  /** The address of this process that the API reaches; loopback if left out. */
+  readonly host?: string
   /** Opened, progress at most every five seconds, certified or finished or stopped. */
   readonly onState: (state: SessionState) => void
 }
@@ -47,7 +49,7 @@ export async function hostSessionOn(
   ctx: StepContext,
   options: HostSessionOptions,
 ): Promise<Output> {
-  const { sessionId } = options
+  const { sessionId, host } = options
   const ended = await readOutcome(ctx.store, sessionId)
   if (ended) {
     options.onState(ended.state)
@@ -68,7 +70,7 @@ export async function hostSessionOn(
   const oracle = input.annotator === 'simulated' ? await readOracle(oraclePath(input)) : null
   const tell = milestones(ctx, options.onState)
   const { engine, commit, known } = await openEngine(openMaterial, input, ctx)
-  const end = await ownSession(engine, ctx, sessionId, tell, oracle ?? undefined)
+  const end = await ownSession(engine, ctx, { session: sessionId, host }, tell, oracle ?? undefined)
   const labels = await engine.finalLabels(ctx.signal)
   const output: Output = {
     version: await commit(labels),
@@ -110,7 +112,7 @@ function oraclePath({ oracle }: Input): string {
 async function ownSession(
   engine: LabellingEngine,
   ctx: StepContext,
-  session: string,
+  { session, host: address }: { readonly session: string; readonly host: string | undefined },
   tell: (state: SessionState) => void,
   oracle?: Readonly<Record<string, string>>,
 ): Promise<SessionState> {
@@ -118,7 +120,7 @@ async function ownSession(
   const signal = AbortSignal.any([ctx.signal, lost.signal])
   const token = randomBytes(24).toString('base64url')
   let host: LocalHost | null = null
-  const server = await serveHost(() => host, token)
+  const server = await serveHost(() => host, token, address)
   const lease = await takeLease(ctx, session, { url: server.url, token })
   const renewal = setInterval(() => void renew(lease, lost, session), RENEW_EVERY_MS)
   const stop = setInterval(() => void closeWhenAsked(host, ctx, session), POLL_STOP_EVERY_MS)

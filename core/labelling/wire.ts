@@ -1,11 +1,14 @@
 /**
- * How other processes reach the host of a session: a tiny HTTP server on the loopback interface, whose address and token
- * stand in the session's lease.
+ * How other processes reach the host of a session: a tiny HTTP server whose address and token stand in the session's
+ * lease. On one machine it listens on loopback; on a cluster on the address of its Pod. Whoever cannot read the store does
+ * not know the token.
  */
 
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { timingSafeEqual } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { Agent, fetch } from 'undici'
 import { PlatformError, toPlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import { readLease, type ObjectStore } from '#core/storage'
 import { readOutcome, sessionRecord, type SessionOutcome } from './records.ts'
@@ -19,19 +22,25 @@ export interface HostAddress {
 
 const MAX_BODY_BYTES = 1 << 20
 const ANSWER_WITHIN_MS = 60_000
+/** The address of a Pod that is gone may swallow calls without a word. */
+const CONNECT_WITHIN_MS = 2_000
+const toHosts = new Agent({ connect: { timeout: CONNECT_WITHIN_MS } })
 
 export function leaseOf(session: string): string {
   return `session-${session}`
 }
 
 /**
- * Serves a host on a free loopback port. Close it with `close`.
+ * Serves a host on a free port. Close it with `close`.
  *
  * @param host - null until the host has read its answers.
+ * @param address - of this machine or Pod, as those who call reach it.
+ * @throws {PlatformError} `INVALID_INPUT` for an address that is not ours.
  */
 export async function serveHost(
   host: () => SessionHost | null,
   token: string,
+  address = '127.0.0.1',
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     const reply = (status: number, body: unknown): void => {
@@ -45,8 +54,19 @@ export async function serveHost(
       },
     )
   })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => close(server) }
+  await listen(server, address)
+  const { port } = server.address() as AddressInfo
+  return { url: `http://${isIPv6(address) ? `[${address}]` : address}:${port}`, close: () => close(server) }
+}
+
+function listen(server: Server, address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const message = `labelling sessions cannot listen on ${address} (${cause.code}); set GYRE_SESSION_HOST to an address of this machine or Pod`
+      reject(new PlatformError('INVALID_INPUT', message, { address }, { cause }))
+    })
+    server.listen(0, address, resolve)
+  })
 }
 
 async function answerCall(host: SessionHost | null, token: string, request: IncomingMessage): Promise<unknown> {
@@ -169,6 +189,7 @@ class RemoteHost implements SessionHost {
 
   private async ask<T>({ url, token }: HostAddress, method: string, args: unknown[]): Promise<T | typeof UNREACHED> {
     const response = await fetch(`${url}/${method}`, {
+      dispatcher: toHosts,
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(args),

@@ -3,5 +3,5 @@
 export { USUAL_PORTS, type PortName, type Ports } from './ports.ts'
 export { StateFolder, stateFolderPath, type StackInfo } from './state-folder.ts'
 export { startStack, type Stack, type StackOptions } from './stack.ts'
-export { requireTemporalBinary, SEARCH_ATTRIBUTES, temporalServer } from './temporal-server.ts'
+export { requireTemporalBinary, temporalServer } from './temporal-server.ts'
 export { cacheFolder, findTemporalBinary } from './temporal-binary.mjs'

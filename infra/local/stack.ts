@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { endProcesses, identifyProcess, thisProcess, type ProcessIdentity } from '#core/compute'
 import { isPlatformError } from '#core/errors'
 import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
+import { namesServer, temporalSettings, withoutOwnServer, type TemporalSettings } from '../temporal/settings.ts'
 import { reservePorts, type Ports } from './ports.ts'
 import { StateFolder, type StackInfo } from './state-folder.ts'
 import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
@@ -40,7 +41,8 @@ const LEFTOVER_GRACE_MS = 2_000
 const START_ATTEMPTS = 3
 
 /**
- * @throws {PlatformError} `STATE_IN_USE`, `PORT_IN_USE`, `TEMPORAL_NOT_FOUND`, `STACK_START_FAILED`.
+ * @throws {PlatformError} `STATE_IN_USE`, `PORT_IN_USE`, `TEMPORAL_NOT_FOUND`, `TEMPORAL_UNAVAILABLE`, `TEMPORAL_UNUSABLE`,
+ *   `STACK_START_FAILED`.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const state = new StateFolder(options.state)
@@ -48,9 +50,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const release = state.acquire()
   try {
     await endLeftovers(state)
-    const external = options.env['TEMPORAL_ADDRESS'] || null
-    const binary = external ? null : await requireTemporalBinary(options.say, options.env)
-    return await startOnFreePorts(options, state, { external, binary }, release)
+    return await startOnFreePorts(options, state, await chooseTemporal(options), release)
   } catch (error) {
     release()
     throw error
@@ -58,9 +58,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 interface TemporalChoice {
-  /** Address of a server of the user's own; null starts ours. */
-  readonly external: string | null
+  /** A server of the user's own, found to be usable; null starts ours. */
+  readonly external: TemporalSettings | null
   readonly binary: string | null
+}
+
+async function chooseTemporal({ env, say }: StackOptions): Promise<TemporalChoice> {
+  if (!namesServer(env)) return { external: null, binary: await requireTemporalBinary(say, env) }
+  const external = temporalSettings(env)
+  const { prepareTemporal } = await import('../temporal/index.ts')
+  await prepareTemporal(external, { patienceMs: 0 })
+  return { external, binary: null }
 }
 
 /** A port can be taken between its choice and its use: then others are chosen. */
@@ -103,6 +111,7 @@ async function endLeftovers(state: StateFolder): Promise<void> {
 class ProcessTree implements Stack {
   readonly info: StackInfo
   readonly #children: SupervisedChild[] = []
+  readonly #env: NodeJS.ProcessEnv
   /** The Temporal server itself, below its guard. */
   #temporalServer: ProcessIdentity | null = null
 
@@ -113,14 +122,14 @@ class ProcessTree implements Stack {
     private readonly ports: Ports,
     private readonly release: () => void,
   ) {
-    const { env } = options
+    const env = (this.#env = temporal.external ? options.env : withoutOwnServer(options.env))
     this.info = {
       ...thisProcess(),
       apiUrl: `http://127.0.0.1:${ports.api}`,
       gatewayUrl: `http://127.0.0.1:${ports.gateway}`,
-      temporalAddress: temporal.external ?? `127.0.0.1:${ports.temporal}`,
+      temporalAddress: temporal.external?.address ?? `127.0.0.1:${ports.temporal}`,
       temporalUiUrl: temporal.external ? env['TEMPORAL_UI_URL'] || null : `http://127.0.0.1:${ports.temporalUi}`,
-      namespace: (temporal.external && env['TEMPORAL_NAMESPACE']) || 'default',
+      namespace: temporal.external?.namespace ?? 'default',
       storeUri: env['GYRE_STORE'] || pathToFileURL(state.objects).href,
       project: env['GYRE_PROJECT'] || 'default',
     }
@@ -147,10 +156,10 @@ class ProcessTree implements Stack {
       port: this.ports.temporal,
       uiPort: this.ports.temporalUi,
       logFile: path.join(this.state.logs, 'temporal.log'),
-      env: this.options.env,
+      env: this.#env,
     })
     await this.#startChild({ ...spec, isReady: (line) => spec.isReady(line) && this.#noteServer(line) })
-    void extendRetention(binary, this.info.temporalAddress, this.options.env)
+    void extendRetention(binary, this.info.temporalAddress, this.#env)
   }
 
   #noteServer(line: string): boolean {
@@ -179,7 +188,7 @@ class ProcessTree implements Stack {
   #environment(port: number): NodeJS.ProcessEnv {
     const { info } = this
     return {
-      ...this.options.env,
+      ...this.#env,
       GYRE_STORE: info.storeUri,
       GYRE_PROJECT: info.project,
       GYRE_STATE: this.state.path,
@@ -187,6 +196,8 @@ class ProcessTree implements Stack {
       GYRE_TEMPORAL_ADDRESS: info.temporalAddress,
       GYRE_TEMPORAL_UI: info.temporalUiUrl ?? '',
       GYRE_NAMESPACE: info.namespace,
+      // People wait for the end of a command, and attempts resume anyway.
+      GYRE_SHUTDOWN_GRACE_MS: this.#env['GYRE_SHUTDOWN_GRACE_MS'] || '500',
       GYRE_API_URL: info.apiUrl,
       GYRE_GATEWAY_URL: info.gatewayUrl,
       GYRE_PROJECT_DIR: this.options.env['GYRE_PROJECT_DIR'] || installationRoot(),

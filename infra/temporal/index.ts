@@ -1,6 +1,13 @@
 /** The one way to a Temporal server, for workers, the API and the command line: settings, connection, encryption, checks. */
 
-export { isLoopback, temporalSettings, withoutOwnServer, type TemporalSettings, type TlsSettings } from './settings.ts'
+export {
+  heartbeats,
+  namesServer,
+  temporalSettings,
+  withoutOwnServer,
+  type TemporalSettings,
+  type TlsSettings,
+} from './settings.ts'
 export type { CodecKeys } from './codec-keys.ts'
 export { createCodec } from './codec.ts'
 export {

@@ -57,14 +57,23 @@ export function temporalSettings(env: Env): TemporalSettings {
   }
 }
 
+/** Whether the environment names a server at all; else `gyre dev` starts one of its own. */
+export function namesServer(env: Env): boolean {
+  return find(env, 'address') !== null
+}
+
 /** The environment for processes that use a server of ours: nothing of the user's own one must reach them. */
 export function withoutOwnServer(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const names = new Set<string>(Object.values(VARIABLES).flat())
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)))
 }
 
-/** Whether the server runs on this machine, where a heartbeat costs nothing and a dead worker should be noticed at once. */
-export function isLoopback({ address }: Pick<TemporalSettings, 'address'>): boolean {
+/** How often an attempt shows that it lives, and after which silence it counts as dead: rarer where others share the server. */
+export function heartbeats(settings: Pick<TemporalSettings, 'address'>): { throttleMs: number; timeoutMs: number } {
+  return isLoopback(settings) ? { throttleMs: 1_000, timeoutMs: 5_000 } : { throttleMs: 2_000, timeoutMs: 30_000 }
+}
+
+function isLoopback({ address }: Pick<TemporalSettings, 'address'>): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\]):\d+$/.test(address)
 }
 
