@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createKubernetesServiceHost } from '#adapter/compute/kubernetes/services'
 import { createFakeServiceHost, createProcessServiceHost } from '#core/compute'
 import { encodePixels } from '#core/images'
 import { numberModel } from '#core/registry'
 import type { TrainedModel } from '#core/steps'
-import type { ObjectStore } from '#core/storage'
+import { createMemoryStore, type ObjectStore } from '#core/storage'
+import { startFakeKube } from '../support/fake-kube.ts'
 import { startGateway, temporaryStore } from '../support/gateway.ts'
+import { clusterOf, playEndpoints } from '../support/played-endpoints.ts'
 import { registerTiny, solidPixels } from '../support/tiny-model.ts'
 import { serviceHostContract } from './service-host.ts'
 
@@ -47,15 +50,7 @@ serviceHostContract('replica processes behind a gateway', async () => {
   return {
     host: createProcessServiceHost({ store, gatewayUrl: gateway.url }),
     models: { first: first.model, second: second.model, unusable },
-    async answers(endpoint, count) {
-      const revisions: number[] = []
-      for (let i = 0; i < count; i++) {
-        const body = image as Uint8Array<ArrayBuffer>
-        const response = await fetch(`${gateway.url}/v2/models/${endpoint}/infer`, { method: 'POST', body })
-        revisions.push(Number(((await response.json()) as { model_version: string }).model_version))
-      }
-      return revisions
-    },
+    answers: (endpoint, count) => answers(gateway.url, endpoint, count, image),
     until: async (holds) => {
       while (!(await holds())) await delay(20)
     },
@@ -65,3 +60,40 @@ serviceHostContract('replica processes behind a gateway', async () => {
     },
   }
 })
+
+serviceHostContract('Deployments on a cluster that is played', async () => {
+  const kube = await startFakeKube()
+  const store = createMemoryStore('played')
+  const models = {
+    first: { name: 'm', version: 1, digest: letters('a') },
+    second: { name: 'm', version: 2, digest: letters('b') },
+    unusable: { name: 'm', version: 3, digest: letters('c') },
+  }
+  const played = await playEndpoints(kube, store, models.unusable.digest)
+  const host = createKubernetesServiceHost(clusterOf(kube, store))
+  return {
+    host,
+    models,
+    answers: (endpoint, count) => answers(played.url, endpoint, count, new Uint8Array([1])),
+    until: async (holds) => {
+      while (!(await holds())) await delay(5)
+    },
+    async close() {
+      await played.close()
+      await kube.stop()
+    },
+  }
+})
+
+/** The revision that answered each of so many requests. */
+async function answers(url: string, endpoint: string, count: number, body: Uint8Array): Promise<number[]> {
+  const revisions: number[] = []
+  for (let i = 0; i < count; i++) {
+    const response = await fetch(`${url}/v2/models/${endpoint}/infer`, {
+      method: 'POST',
+      body: body as Uint8Array<ArrayBuffer>,
+    })
+    revisions.push(Number(((await response.json()) as { model_version: string }).model_version))
+  }
+  return revisions
+}

@@ -1,0 +1,476 @@
+/**
+ * Services on Kubernetes: desired state goes to the object store, as on one machine; this makes it true with Deployments,
+ * one per revision, and a gateway in front (`service-manifests.ts`). Nothing is remembered here, so any number of
+ * processes may do it at the same time, and what one leaves undone the next reconciliation does.
+ *
+ * H1  An object is applied only where it is missing or says something else than what is wanted, and never taken over from
+ *     another installation: all of ours carry the digest of our store.
+ * H2  Before a revision's Pods end, the gateways have heard that it is over.
+ * H3  Nothing is deleted unless the store was read and does not want it.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { PlatformError } from '#core/errors'
+import type { Logger } from '#core/log'
+import {
+  announceGateway,
+  closeEndpoint,
+  createRevision,
+  isIdle,
+  listEndpointKeys,
+  liveRevisions,
+  markRetired,
+  readRevision,
+  readShares,
+  readTraffic,
+  wantedRevisions,
+  writeTraffic,
+  type EndpointKeys,
+} from '#core/serving'
+import { canonicalJson, digestJson, sha256Hex, type ObjectStore } from '#core/storage'
+import type { RevisionSpec, RevisionStatus, ServiceHost, Traffic } from '../services.ts'
+import { KubeError, LABELS, type ClusterSettings, type KubeObject, type KubeRequest } from './api.ts'
+import { revisionStatus, type DeploymentObject, type ReplicaPod } from './replica-trouble.ts'
+import {
+  APPLIED,
+  COMPONENT,
+  DEFAULT_RESOURCES,
+  GATEWAY,
+  gatewayObjects,
+  OWNER_LABEL,
+  revisionName,
+  revisionObjects,
+  routeOf,
+  type Manifest,
+  type RevisionObjects,
+  type ServingResources,
+  type ServingSettings,
+} from './service-manifests.ts'
+
+export interface KubernetesServiceSettings extends ClusterSettings {
+  readonly objects: ObjectStore
+  readonly log: Logger
+  /** The address that clients use, where it is not that of the gateway's Service: an Ingress, a load balancer. */
+  readonly endpointUrl?: string | null
+  /** A Gateway (Gateway API) that carries the requests; without one, two Pods of ours do. */
+  readonly gateway?: { readonly name: string; readonly namespace: string } | null
+  /** How long a Pod goes on serving after its end was decided; 15 where left out. */
+  readonly drainSeconds?: number
+  readonly resources?: ServingResources
+  /** How long a revision that lost its traffic stays warm; 10 min where left out. */
+  readonly warmMs?: number
+  /** How long a missing image or Secret counts as something to wait for; 1 min where left out. */
+  readonly patienceMs?: number
+  /** A gateway that cannot be told anything from here has seen a change of the store after this long. */
+  readonly gatewayLagMs?: number
+}
+
+const COLLECTIONS: Readonly<Record<string, string>> = {
+  Deployment: 'apis/apps/v1/{}/deployments',
+  Service: 'api/v1/{}/services',
+  PodDisruptionBudget: 'apis/policy/v1/{}/poddisruptionbudgets',
+  NetworkPolicy: 'apis/networking.k8s.io/v1/{}/networkpolicies',
+  HorizontalPodAutoscaler: 'apis/autoscaling/v2/{}/horizontalpodautoscalers',
+  HTTPRoute: 'apis/gateway.networking.k8s.io/v1/{}/httproutes',
+  Pod: 'api/v1/{}/pods',
+}
+
+const GATEWAY_READY_MS = 180_000
+const ROUTE_ACCEPTED_MS = 30_000
+const GONE_MS = 150_000
+const POLL_MS = 250
+const TELL_TIMEOUT_MS = 2_000
+/** Two looks of a gateway at an S3 store. */
+const GATEWAY_LAG_MS = 6_500
+/** So often it is looked whether an API was installed or taken away. */
+const GROUPS_EVERY_MS = 600_000
+
+export function createKubernetesServiceHost(settings: KubernetesServiceSettings): ServiceHost {
+  return new KubernetesServiceHost(settings)
+}
+
+class KubernetesServiceHost implements ServiceHost {
+  readonly #settings: KubernetesServiceSettings
+  readonly #serving: ServingSettings
+  readonly #groups = new Map<string, { readonly isThere: boolean; readonly at: number }>()
+  #reconciling: Promise<void> | null = null
+
+  constructor(settings: KubernetesServiceSettings) {
+    const { images, storeSecret, podEnv, store, drainSeconds = 15, resources = DEFAULT_RESOURCES } = settings
+    const owner = sha256Hex(Buffer.from(canonicalJson(store))).slice(0, 16)
+    this.#settings = settings
+    this.#serving = { image: images.inference, storeSecret, podEnv, store, owner, drainSeconds, resources }
+  }
+
+  async apply(spec: RevisionSpec): Promise<void> {
+    if (!/^[a-z]/.test(spec.endpoint))
+      throw new PlatformError(
+        'INVALID_NAME',
+        `on a cluster the name of an endpoint begins with a letter, and ${spec.endpoint} does not; choose another one`,
+        { endpoint: spec.endpoint },
+      )
+    const record = await createRevision(this.#settings.objects, spec)
+    await this.#bringUpGateway()
+    await this.#bringUp(record)
+  }
+
+  async setTraffic(endpoint: string, traffic: Traffic): Promise<void> {
+    const { objects } = this.#settings
+    await writeTraffic(objects, endpoint, traffic, 'rollout')
+    if (await this.#hasRoutes()) return this.#route(endpoint, { untilAccepted: true })
+    await this.#bringUpGateway()
+    await this.#gatewayReady()
+    await this.#tellGateways()
+  }
+
+  async status(endpoint: string): Promise<readonly RevisionStatus[]> {
+    const records = await liveRevisions(this.#settings.objects, endpoint)
+    if (records.length === 0) return []
+    const selector = `${LABELS.component}=${COMPONENT.endpoint},${LABELS.endpoint}=${endpoint}`
+    const [deployments, pods] = await Promise.all([
+      this.#list<DeploymentObject>('Deployment', selector),
+      this.#list<ReplicaPod>('Pod', selector),
+    ])
+    return records.map((record) => {
+      const isOfRevision = ({ metadata }: KubeObject) => metadata.labels?.[LABELS.revision] === String(record.revision)
+      const deployment = deployments.find(isOfRevision) ?? null
+      return revisionStatus(record, deployment, pods.filter(isOfRevision), this.#settings.patienceMs ?? 60_000)
+    })
+  }
+
+  async retire(endpoint: string, revision: number): Promise<void> {
+    await markRetired(this.#settings.objects, endpoint, revision)
+    const keys = (await listEndpointKeys(this.#settings.objects)).get(endpoint)
+    if (keys) await this.#settle(endpoint, keys, await this.#deployments(endpoint))
+  }
+
+  async remove(endpoint: string): Promise<void> {
+    const { objects } = this.#settings
+    await closeEndpoint(objects, endpoint, 'remove')
+    await this.#endRevisions(await this.#deployments(endpoint))
+    if (await this.#hasRoutes()) await this.#delete('HTTPRoute', endpoint)
+    const isLast = !(await this.#isAnythingWanted())
+    if (isLast) await this.#removeGateway()
+    const parts = [`${LABELS.component}=${COMPONENT.endpoint},${LABELS.endpoint}=${endpoint}`]
+    if (isLast) parts.push(`${LABELS.component}=${COMPONENT.gateway}`)
+    await this.#untilGone(endpoint, parts)
+  }
+
+  async url(): Promise<string> {
+    const { endpointUrl, gateway, api } = this.#settings
+    if (endpointUrl) return endpointUrl.replace(/\/+$/, '')
+    if (gateway && (await this.#hasRoutes())) return this.#gatewayApiUrl(gateway)
+    const service = await this.#find<KubeObject & { spec?: { clusterIP?: string } }>('Service', GATEWAY)
+    const host = service?.spec?.clusterIP ?? `${GATEWAY}.${api.namespace}.svc`
+    return `http://${host.includes(':') ? `[${host}]` : host}`
+  }
+
+  reconcile(): Promise<void> {
+    this.#reconciling ??= this.#reconcile().finally(() => (this.#reconciling = null))
+    return this.#reconciling
+  }
+
+  async #reconcile(): Promise<void> {
+    const { objects, log } = this.#settings
+    const listed = await listEndpointKeys(objects)
+    const deployments = await this.#deployments()
+    for (const [endpoint, keys] of listed) {
+      const ofEndpoint = deployments.filter(({ metadata }) => metadata.labels?.[LABELS.endpoint] === endpoint)
+      // What is wrong with one endpoint must not stop the others.
+      await this.#settle(endpoint, keys, ofEndpoint).catch((error: unknown) =>
+        log.error({ err: error, endpoint }, 'an endpoint cannot be brought up to date'),
+      )
+    }
+    const strangers = deployments.filter(({ metadata }) => !listed.has(metadata.labels?.[LABELS.endpoint] ?? ''))
+    await this.#endRevisions(strangers)
+    if (await this.#isAnythingWanted()) await this.#bringUpGateway()
+    else await this.#removeGateway()
+  }
+
+  /** Makes one endpoint as the store wants it. */
+  async #settle(endpoint: string, keys: EndpointKeys, deployments: readonly DeploymentObject[]): Promise<void> {
+    const { objects, warmMs = 600_000 } = this.#settings
+    const shares = await readShares(objects, endpoint, keys, null)
+    const wanted: string[] = []
+    for (const revision of wantedRevisions(keys, shares)) {
+      const record = await readRevision(objects, endpoint, revision)
+      if (isIdle(record, shares, warmMs)) await markRetired(objects, endpoint, revision)
+      else wanted.push(await this.#bringUp(record))
+    }
+    if (await this.#hasRoutes()) {
+      if (wanted.length > 0) await this.#route(endpoint)
+      else await this.#delete('HTTPRoute', endpoint)
+    }
+    await this.#endRevisions(deployments.filter(({ metadata }) => !wanted.includes(metadata.name)))
+  }
+
+  /** @returns the name of its Deployment. */
+  async #bringUp(record: RevisionSpec): Promise<string> {
+    const autoscale = await this.#isInstalled('metrics.k8s.io/v1beta1')
+    const standing = await this.#find<DeploymentObject>('Deployment', revisionName(record))
+    const asWanted = revisionObjects(record, this.#serving, { autoscale })
+    const replicas = autoscale ? standing?.spec?.replicas : undefined
+    const wanted = replicas ? revisionObjects(record, this.#serving, { autoscale, replicas }) : asWanted
+    await this.#bringUpObjects(wanted, standing, digestJson(asWanted))
+    return revisionName(record)
+  }
+
+  async #bringUpGateway(): Promise<void> {
+    if (await this.#hasRoutes()) return this.#removeGateway()
+    const wanted = gatewayObjects(this.#serving)
+    const isNew = await this.#bringUpObjects(
+      wanted,
+      await this.#find<DeploymentObject>('Deployment', GATEWAY),
+      digestJson(wanted),
+    )
+    if (isNew) await announceGateway(this.#settings.objects, await this.url())
+  }
+
+  /** @returns whether there was something to do (H1). */
+  async #bringUpObjects(
+    { deployment, owned }: RevisionObjects,
+    standing: DeploymentObject | null,
+    digest: string,
+  ): Promise<boolean> {
+    const { name, labels } = deployment.metadata
+    if (standing && standing.metadata.labels?.[OWNER_LABEL] !== labels?.[OWNER_LABEL])
+      throw new PlatformError(
+        'ENDPOINT_CONFLICT',
+        `the Deployment ${name} in namespace ${this.#settings.api.namespace} belongs to an installation with another store; use another namespace`,
+        { name },
+      )
+    if (standing?.metadata.annotations?.[APPLIED] === digest && !standing.metadata.deletionTimestamp) return false
+    // The digest goes on last: a crash in between leaves something that is not as wanted.
+    const { metadata } = await this.#apply(deployment)
+    const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name, uid: metadata.uid }
+    for (const object of owned)
+      await this.#apply({
+        ...object,
+        metadata: { ...object.metadata, ownerReferences: [owner] } as KubeObject['metadata'],
+      })
+    await this.#apply({ ...deployment, metadata: { ...deployment.metadata, annotations: { [APPLIED]: digest } } })
+    return true
+  }
+
+  /** Deletes Deployments, and with them what they own (H2). */
+  async #endRevisions(deployments: readonly DeploymentObject[]): Promise<void> {
+    const running = deployments.filter(({ metadata }) => !metadata.deletionTimestamp)
+    if (running.length === 0) return
+    if (!(await this.#hasRoutes())) await this.#tellGateways()
+    for (const { metadata } of running) {
+      await this.#delete('Deployment', metadata.name)
+      this.#settings.log.info({ deployment: metadata.name }, 'a revision ends')
+    }
+  }
+
+  async #removeGateway(): Promise<void> {
+    const standing = await this.#find<DeploymentObject>('Deployment', GATEWAY)
+    const isOurs = standing?.metadata.labels?.[OWNER_LABEL] === this.#serving.owner
+    if (isOurs && !standing?.metadata.deletionTimestamp) await this.#delete('Deployment', GATEWAY)
+  }
+
+  async #isAnythingWanted(): Promise<boolean> {
+    const { objects } = this.#settings
+    for (const [endpoint, keys] of await listEndpointKeys(objects))
+      if (wantedRevisions(keys, await readShares(objects, endpoint, keys, null)).length > 0) return true
+    return false
+  }
+
+  /** Waits for the first Pod of the gateway. */
+  async #gatewayReady(): Promise<void> {
+    const deadline = performance.now() + GATEWAY_READY_MS
+    for (;;) {
+      const deployment = await this.#find<DeploymentObject>('Deployment', GATEWAY)
+      if ((deployment?.status?.readyReplicas ?? 0) > 0) return
+      const pods = await this.#list<ReplicaPod>('Pod', `${LABELS.component}=${COMPONENT.gateway}`)
+      const { patienceMs = 60_000 } = this.#settings
+      const { trouble, waiting } = revisionStatus({ revision: 0, replicas: 1 }, deployment, pods, patienceMs)
+      if (trouble !== null || performance.now() > deadline)
+        throw new PlatformError(
+          'GATEWAY_UNAVAILABLE',
+          `the gateway does not start: ${trouble ?? waiting ?? 'no Pod of it is ready'}`,
+        )
+      await delay(POLL_MS)
+    }
+  }
+
+  /** Resolves when every Pod of the gateway has read the store anew; where they cannot be reached, when they must have. */
+  async #tellGateways(): Promise<void> {
+    const pods = await this.#list<ReplicaPod>('Pod', `${LABELS.component}=${COMPONENT.gateway}`)
+    const running = pods.filter(({ status }) => status?.phase === 'Running' && status.podIP)
+    const heard = await Promise.all(running.map(tellGateway))
+    if (heard.includes(false)) await delay(this.#settings.gatewayLagMs ?? GATEWAY_LAG_MS)
+  }
+
+  async #route(endpoint: string, { untilAccepted = false } = {}): Promise<void> {
+    const { objects, gateway } = this.#settings
+    if (!gateway) return
+    const [traffic, live] = await Promise.all([readTraffic(objects, endpoint), liveRevisions(objects, endpoint)])
+    const revisions = live.map(({ revision }) => revision)
+    const route = routeOf(endpoint, traffic?.value ?? {}, revisions, this.#serving, gateway)
+    const applied = await this.#apply(route)
+    if (untilAccepted) await this.#routeAccepted(endpoint, applied.metadata.generation ?? 0)
+  }
+
+  async #routeAccepted(endpoint: string, generation: number): Promise<void> {
+    const deadline = performance.now() + ROUTE_ACCEPTED_MS
+    let why = 'its controller does not answer'
+    while (performance.now() < deadline) {
+      const route = await this.#find<RouteObject>('HTTPRoute', endpoint)
+      const conditions = route?.status?.parents?.flatMap((parent) => parent.conditions ?? []) ?? []
+      const ofNow = conditions.filter((one) => (one.observedGeneration ?? 0) >= generation)
+      const isSet = (type: string) => ofNow.some((one) => one.type === type && one.status === 'True')
+      if (isSet('Accepted') && isSet('ResolvedRefs')) return
+      why = ofNow.find(({ status }) => status === 'False')?.message ?? why
+      await delay(POLL_MS)
+    }
+    throw new PlatformError(
+      'GATEWAY_UNAVAILABLE',
+      `the HTTPRoute of endpoint ${endpoint} was not taken within ${ROUTE_ACCEPTED_MS / 1000} s: ${why}`,
+      { endpoint },
+    )
+  }
+
+  async #gatewayApiUrl({ name, namespace }: { name: string; namespace: string }): Promise<string> {
+    const path = `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/gateways/${name}`
+    const gateway = await this.#request<GatewayObject>('GET', path)
+    const address = gateway.status?.addresses?.[0]?.value
+    const port = gateway.spec?.listeners?.find(({ protocol }) => protocol === 'HTTP')?.port ?? 80
+    if (!address)
+      throw new PlatformError(
+        'GATEWAY_UNAVAILABLE',
+        `the Gateway ${namespace}/${name} has no address yet; wait for its controller, or set GYRE_ENDPOINT_URL`,
+      )
+    return `http://${address}${port === 80 ? '' : `:${port}`}`
+  }
+
+  #hasRoutes(): Promise<boolean> {
+    return this.#settings.gateway ? this.#isInstalled('gateway.networking.k8s.io/v1') : Promise.resolve(false)
+  }
+
+  async #isInstalled(group: string): Promise<boolean> {
+    const known = this.#groups.get(group)
+    if (known && performance.now() - known.at < GROUPS_EVERY_MS) return known.isThere
+    const isThere = await this.#request('GET', `/apis/${group}`).then(
+      () => true,
+      (error: unknown) => {
+        // An API whose server is down (metrics without metrics-server) is of no use either.
+        if (error instanceof PlatformError && error.code === 'CLUSTER_UNAVAILABLE' && !error.details['status'])
+          throw error
+        return false
+      },
+    )
+    this.#groups.set(group, { isThere, at: performance.now() })
+    return isThere
+  }
+
+  async #deployments(endpoint?: string): Promise<readonly DeploymentObject[]> {
+    const parts = [`${LABELS.component}=${COMPONENT.endpoint}`, ...(endpoint ? [`${LABELS.endpoint}=${endpoint}`] : [])]
+    return this.#list<DeploymentObject>('Deployment', parts.join(','))
+  }
+
+  async #untilGone(endpoint: string, selectors: readonly string[]): Promise<void> {
+    const deadline = performance.now() + GONE_MS
+    const kinds = ['Pod', 'Deployment', 'Service', 'PodDisruptionBudget', 'NetworkPolicy']
+    for (;;) {
+      const left = await this.#remaining(kinds, selectors)
+      if (left.length === 0) return
+      if (performance.now() > deadline)
+        throw new PlatformError(
+          'CLUSTER_UNAVAILABLE',
+          `${left.join(', ')} of endpoint ${endpoint} did not end within ${GONE_MS / 1000} s; delete the endpoint again`,
+          { endpoint },
+        )
+      await delay(POLL_MS)
+    }
+  }
+
+  async #remaining(kinds: readonly string[], selectors: readonly string[]): Promise<string[]> {
+    const lists = kinds.flatMap((kind) =>
+      selectors.map(async (selector) =>
+        (await this.#list(kind, selector)).map(({ metadata }) => `${kind} ${metadata.name}`),
+      ),
+    )
+    return (await Promise.all(lists)).flat()
+  }
+
+  // Requests
+
+  async #list<T extends KubeObject>(kind: string, selector: string): Promise<readonly T[]> {
+    const labelSelector = `${selector},${OWNER_LABEL}=${this.#serving.owner}`
+    const { items } = await this.#request<{ items: T[] }>('GET', this.#collection(kind), { query: { labelSelector } })
+    return items
+  }
+
+  async #find<T extends KubeObject>(kind: string, name: string): Promise<T | null> {
+    return this.#request<T>('GET', `${this.#collection(kind)}/${name}`).catch(unlessMissing)
+  }
+
+  #apply(manifest: Manifest): Promise<KubeObject> {
+    return this.#request('PATCH', `${this.#collection(manifest.kind)}/${manifest.metadata.name}`, {
+      query: { fieldManager: 'gyre', force: true },
+      contentType: 'application/apply-patch+yaml',
+      body: manifest,
+    })
+  }
+
+  async #delete(kind: string, name: string): Promise<void> {
+    const body = { propagationPolicy: 'Background' }
+    await this.#request('DELETE', `${this.#collection(kind)}/${name}`, { body }).catch(unlessMissing)
+  }
+
+  #collection(kind: string): string {
+    return `/${COLLECTIONS[kind]?.replace('{}', `namespaces/${this.#settings.api.namespace}`)}`
+  }
+
+  async #request<T>(method: 'GET' | 'PATCH' | 'DELETE', path: string, request?: KubeRequest): Promise<T> {
+    try {
+      return await this.#settings.api.request<T>(method, path, request)
+    } catch (error) {
+      throw error instanceof KubeError ? clusterError(error, this.#settings.api.server) : error
+    }
+  }
+}
+
+interface RouteCondition {
+  readonly type: string
+  readonly status: string
+  readonly message?: string
+  readonly observedGeneration?: number
+}
+
+interface RouteObject extends KubeObject {
+  readonly status?: { readonly parents?: readonly { readonly conditions?: readonly RouteCondition[] }[] }
+}
+
+interface GatewayObject extends KubeObject {
+  readonly spec?: { readonly listeners?: readonly { readonly protocol: string; readonly port: number }[] }
+  readonly status?: { readonly addresses?: readonly { readonly value: string }[] }
+}
+
+/** Asks a Pod of the gateway to read the store now. @returns whether it did. */
+async function tellGateway({ spec, status }: ReplicaPod): Promise<boolean> {
+  const port = spec?.containers?.[0]?.ports?.[0]?.containerPort
+  const host = status?.podIP?.includes(':') ? `[${status.podIP}]` : status?.podIP
+  const signal = AbortSignal.timeout(TELL_TIMEOUT_MS)
+  const answer = await fetch(`http://${host}:${port}/internal/reconcile`, { method: 'POST', signal }).catch(() => null)
+  await answer?.body?.cancel()
+  return answer?.ok ?? false
+}
+
+function clusterError(error: KubeError, server: string): PlatformError {
+  const { status, reason, message } = error
+  const isAway = status === 0 || status === 429 || status >= 500
+  const what = isAway ? `the cluster at ${server} does not answer: ${message}` : `the cluster refuses: ${message}`
+  return new PlatformError(
+    isAway ? 'CLUSTER_UNAVAILABLE' : 'CLUSTER_REFUSED',
+    what,
+    { status, reason },
+    { cause: error },
+  )
+}
+
+function unlessMissing(error: unknown): null {
+  if (error instanceof PlatformError && error.details['status'] === 404) return null
+  throw error
+}
