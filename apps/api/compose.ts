@@ -6,7 +6,9 @@ import { blobKey, type ObjectStore } from '#core/storage'
 import { batchesOf } from './adapters/batches.ts'
 import { datasetsOf } from './adapters/datasets.ts'
 import { endpointsOf } from './adapters/endpoints.ts'
+import { createDoorkeeper } from '#core/identity'
 import { identityOf } from './adapters/identity.ts'
+import { peopleOf } from './adapters/people.ts'
 import { modelsOf } from './adapters/models.ts'
 import { sessionsOf } from './adapters/sessions.ts'
 import type { ApiPorts } from './ports.ts'
@@ -18,12 +20,16 @@ export interface Parts {
   readonly ownerToken: string | null
   readonly gatewayUrl: string | null
   readonly uploadsDir: string
+  /** How long a login in a browser lasts; as `core/identity` says where left out. */
+  readonly sessionMs?: number
 }
 
-export function composePorts({ store, engine, ownerToken, gatewayUrl, uploadsDir }: Parts): ApiPorts {
+export function composePorts({ store, engine, ownerToken, gatewayUrl, uploadsDir, sessionMs }: Parts): ApiPorts {
+  const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
-    identity: identityOf(store, ownerToken),
+    identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),
+    people: peopleOf(store, doorkeeper),
     datasets: datasetsOf(store),
     sessions: sessionsOf(store),
     models: modelsOf(store),

@@ -11,6 +11,7 @@ import { installationRoot } from '#core/execution'
 import { createLogger } from '#core/log'
 import { endWithParent } from '#core/serving'
 import { openStore } from '#core/storage'
+import { auditFile, auditLog } from './audit.ts'
 import { composePorts } from './compose.ts'
 import { readConfig, type ApiConfig } from './config.ts'
 import { createEngine } from './engine.ts'
@@ -40,7 +41,11 @@ async function run(config: ApiConfig): Promise<void> {
     heartbeatMs,
   })
   const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
-  const ports = composePorts({ store, engine, ownerToken: ownerToken?.trim() || null, gatewayUrl, uploadsDir })
+  const lifetime = config.sessionMs === null ? {} : { sessionMs: config.sessionMs }
+  const ports = composePorts({
+    ...{ store, engine, gatewayUrl, uploadsDir, ...lifetime },
+    ownerToken: ownerToken?.trim() || null,
+  })
   const server = await buildServer(ports, {
     log,
     webDir: existsSync(path.join(config.webDir, 'index.html')) ? config.webDir : null,
@@ -48,6 +53,10 @@ async function run(config: ApiConfig): Promise<void> {
     hosts: config.hosts,
     version: version(),
     temporalUi: temporal.uiUrl,
+    pageUrl: config.pageUrl,
+    trustedProxies: config.trustedProxies,
+    audit: config.auditFile === null ? auditLog(log) : auditFile(config.auditFile),
+    ...lifetime,
   })
   const url = await listen(server, config)
   endWithParent(() => process.exit(0))

@@ -3,9 +3,10 @@
  * tests fill it with fakes. Methods that look something up throw the `…_NOT_FOUND` error of their thing.
  */
 
-import type { Action } from '#core/identity'
+import type { Action, Door, TokenFacts } from '#core/identity'
 import type { Engine } from '#core/runs'
 import type { Logger } from '#core/log'
+import type { Audit } from './audit.ts'
 import type { SessionHost } from '#core/labelling'
 import type { BlobRef } from '#core/steps'
 import type {
@@ -28,13 +29,28 @@ export interface IdentityPort {
   /** The person behind a token, or null when it is unknown, expired or withdrawn. */
   authenticate(token: string): Promise<Principal | null>
   /** Spends a one-time code; null when it is unknown, spent or expired. */
-  redeem(code: string): Promise<{ token: string } | null>
+  redeem(code: string): Promise<{ token: string; principal: Principal } | null>
   /** Ends one login. */
   revoke(token: string): Promise<void>
   allows(principal: Principal, permission: Action): boolean
-  users(): Promise<readonly Principal[]>
+}
+
+/** Throws `USER_NOT_FOUND` for people who may not log in, `TOKEN_NOT_FOUND` for tokens that are over. */
+export interface PeoplePort {
+  list(): Promise<readonly Principal[]>
   /** Adds the person where new, and gives a fresh one-time code. */
   invite(name: string, role: Role, by: string): Promise<{ code: string }>
+  /** A fresh one-time code for a known person. */
+  link(name: string): Promise<{ code: string }>
+  setRole(name: string, role: Role, by: string): Promise<Principal>
+  /** Ends all that the person was given. */
+  remove(name: string, by: string): Promise<void>
+  tokens(name: string): Promise<readonly TokenFacts[]>
+  createToken(
+    name: string,
+    options: { use: Door; label: string; lifetimeMs: number },
+  ): Promise<TokenFacts & { token: string }>
+  endToken(name: string, id: string): Promise<void>
 }
 
 export interface ImageQuery {
@@ -84,6 +100,7 @@ export interface BatchPort {
 export interface ApiPorts {
   readonly engine: Engine
   readonly identity: IdentityPort
+  readonly people: PeoplePort
   readonly datasets: DatasetPort
   readonly sessions: SessionPort
   readonly models: ModelPort
@@ -106,6 +123,13 @@ export interface ApiSettings {
   readonly version: string
   /** Base address of the Temporal UI, for links; null where unknown. */
   readonly temporalUi: string | null
+  /** Where people reach this server, where that is not the address of the call; null on one machine. */
+  readonly pageUrl?: string | null
+  /** Addresses whose X-Forwarded headers are believed: those of our own front door or of a proxy. */
+  readonly trustedProxies?: readonly string[]
+  /** How long a login in a browser lasts. */
+  readonly sessionMs?: number
+  readonly audit?: Audit
   readonly limits?: Partial<ApiLimits>
 }
 

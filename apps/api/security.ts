@@ -11,10 +11,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PlatformError } from '#core/errors'
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+/** For so long a browser that was here once calls this host over TLS alone. */
+const HTTPS_SECONDS = 180 * 86_400
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** For stored bytes and reports: nothing runs, nothing is loaded, styles and embedded pictures excepted. */
 export const SANDBOX_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+/** For a page of one form and nothing else. */
+export const FORM_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 const pagePolicy = (nonce: string) =>
   [
@@ -44,15 +50,16 @@ export function guardBrowser(server: FastifyInstance, hosts: readonly string[]):
         { host },
       )
   })
-  server.addHook('onSend', async (_request, reply) => {
+  server.addHook('onSend', async (request, reply) => {
     if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', pagePolicy(nonceOf(reply)))
     reply.headers({
       'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
       'cross-origin-opener-policy': 'same-origin',
       'cross-origin-resource-policy': 'same-origin',
       'x-frame-options': 'DENY',
     })
+    if (!reply.hasHeader('referrer-policy')) reply.header('referrer-policy', 'no-referrer')
+    if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HTTPS_SECONDS}`)
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
 }

@@ -16,6 +16,7 @@ import {
 } from 'fastify-type-provider-zod'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PlatformError } from '#core/errors'
+import { auditCalls } from './audit.ts'
 import { loginRoutes, requireLogin } from './auth.ts'
 import { prepareDrain } from './drain.ts'
 import { RunFeed } from './run-feed.ts'
@@ -26,6 +27,7 @@ import { batchRoutes } from './routes/batches.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { modelRoutes } from './routes/models.ts'
+import { peopleRoutes } from './routes/people.ts'
 import { pipelineRoutes } from './routes/pipelines.ts'
 import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -63,6 +65,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
   const server: Api = Fastify({
     bodyLimit: 2 ** 20,
     routerOptions: { maxParamLength: 128 },
+    trustProxy: [...(settings.trustedProxies ?? [])],
   }).withTypeProvider<ZodTypeProvider>()
   server.setValidatorCompiler(validatorCompiler)
   server.setSerializerCompiler(serializerCompiler)
@@ -100,6 +103,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     done(null, body),
   )
   requireLogin(server, ports.identity)
+  if (settings.audit) auditCalls(server, settings.audit)
 
   const feed = new RunFeed(ports.engine, limits.pollMs)
   const drain = prepareDrain(server.server)
@@ -108,12 +112,13 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     drain()
   })
   const context: RouteContext = { ports, settings, limits, feed }
-  loginRoutes(server, ports.identity, limits.loginsPerMinute)
+  loginRoutes(server, context)
   for (const routes of [
     systemRoutes,
     pipelineRoutes,
     runRoutes,
     datasetRoutes,
+    peopleRoutes,
     sessionRoutes,
     modelRoutes,
     endpointRoutes,

@@ -14,6 +14,6 @@ export {
   type TokenFacts,
   type TokenUse,
 } from './logins.ts'
-export { ACTIONS, can, ROLES, type Action, type Role } from './roles.ts'
+export { ACTIONS, can, RIGHTS, ROLES, type Action, type Role } from './roles.ts'
 export { createDoorkeeper, type Doorkeeper } from './trusted.ts'
 export { addUser, listUsers, revokeUser, setRole, type User } from './users.ts'

@@ -3,22 +3,29 @@
 export const ROLES = ['owner', 'engineer', 'annotator', 'operator', 'viewer'] as const
 export type Role = (typeof ROLES)[number]
 
-/**
- * `view` looks at anything, `annotate` answers labelling screens, `run` starts and cancels runs and batch tasks, `code`
- * brings code that the workers then run (algorithms over images), `publish` changes what is live (aliases, rollouts,
- * approvals), `administer` manages people.
- */
-export const ACTIONS = ['view', 'annotate', 'run', 'code', 'publish', 'administer'] as const
-export type Action = (typeof ACTIONS)[number]
+/** What each right allows, and whose it is. docs/server.md shows this table; every route of the API names one right. */
+export const RIGHTS = {
+  view: {
+    allows: 'look at datasets, images, runs, models and results; send an image to an endpoint',
+    roles: ['owner', 'engineer', 'annotator', 'operator', 'viewer'],
+  },
+  annotate: { allows: 'answer labelling screens, end a session', roles: ['owner', 'engineer', 'annotator'] },
+  run: {
+    allows: 'start, cancel and resume runs and batch tasks, also over folders of the server',
+    roles: ['owner', 'engineer', 'operator'],
+  },
+  code: { allows: 'bring code that the workers then run (algorithms over images)', roles: ['owner', 'engineer'] },
+  publish: {
+    allows: 'change what is live: aliases, roll-outs, approvals',
+    roles: ['owner', 'engineer', 'operator'],
+  },
+  administer: { allows: 'add and remove people, give roles, links and tokens', roles: ['owner'] },
+} as const satisfies Readonly<Record<string, { allows: string; roles: readonly Role[] }>>
 
-const ALLOWED: Readonly<Record<Role, readonly Action[]>> = {
-  owner: ACTIONS,
-  engineer: ['view', 'annotate', 'run', 'code', 'publish'],
-  operator: ['view', 'run', 'publish'],
-  annotator: ['view', 'annotate'],
-  viewer: ['view'],
-}
+export type Action = keyof typeof RIGHTS
+export const ACTIONS = Object.keys(RIGHTS) as readonly Action[]
 
 export function can(role: Role, action: Action): boolean {
-  return ALLOWED[role].includes(action)
+  const roles: readonly Role[] = RIGHTS[action].roles
+  return roles.includes(role)
 }

@@ -19,15 +19,20 @@ export interface Reserved {
  *
  * @param asked - ports given by flag: these or none.
  * @param preferred - ports of last time, by name; null skips the usual ones too and takes any.
+ * @param spared - a port that is kept for another use.
  * @throws {PlatformError} `PORT_IN_USE` when a port that was asked for is taken.
  */
-export async function reservePorts(asked: Partial<Ports>, preferred: Partial<Ports> | null): Promise<Reserved> {
+export async function reservePorts(
+  asked: Partial<Ports>,
+  preferred: Partial<Ports> | null,
+  spared: number | null = null,
+): Promise<Reserved> {
   const releases: (() => void)[] = []
   const release = () => releases.forEach((letGo) => letGo())
   /** @returns the port when it is ours now; 0 takes any. */
   const take = async (port: number): Promise<number | null> => {
     const free = await freePort(port)
-    const letGo = free === null ? null : reservation(free).acquire()
+    const letGo = free === null || free === spared ? null : reservation(free).acquire()
     if (letGo) releases.push(letGo)
     return letGo ? free : null
   }

@@ -13,6 +13,8 @@ import { endProcesses, identifyProcess, thisProcess, type ProcessIdentity } from
 import { isPlatformError } from '#core/errors'
 import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
 import { namesServer, temporalSettings, withoutOwnServer, type TemporalSettings } from '../temporal/settings.ts'
+import { frontEnvironment, type Front } from './front.ts'
+import { completePlacement, placementOf } from './placement.ts'
 import { reservePorts, type Ports } from './ports.ts'
 import { StateFolder, type StackInfo } from './state-folder.ts'
 import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
@@ -25,6 +27,8 @@ export interface StackOptions {
   readonly env: NodeJS.ProcessEnv
   /** One line of progress at a time, for waits of more than a moment. */
   readonly say: (line: string) => void
+  /** The address that other machines reach; left out, this machine alone does. */
+  readonly front?: Front
   /** One line when a child died; left out, deaths are only seen in the logs. */
   readonly onDeath?: (line: string) => void
 }
@@ -32,6 +36,8 @@ export interface StackOptions {
 export interface Stack {
   readonly info: StackInfo
   readonly state: StateFolder
+  /** Takes renewed certificates. */
+  reload(): void
   /** Stops all, children first to last; `hurry` kills at once. */
   stop(options?: { hurry?: boolean }): Promise<void>
 }
@@ -50,7 +56,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const release = state.acquire()
   try {
     await endLeftovers(state)
-    return await startOnFreePorts(options, state, await chooseTemporal(options), release)
+    const placed = { ...options, env: await completePlacement(options.env, state.path, options.say) }
+    return await startOnFreePorts(placed, state, await chooseTemporal(placed), release)
   } catch (error) {
     release()
     throw error
@@ -80,7 +87,7 @@ async function startOnFreePorts(
 ): Promise<Stack> {
   for (let attempt = 1; ; attempt++) {
     const remembered = attempt === 1 ? (state.readJson<Partial<Ports>>('ports.json') ?? {}) : null
-    const reserved = await reservePorts(options.ports ?? {}, remembered)
+    const reserved = await reservePorts(options.ports ?? {}, remembered, options.front?.port)
     const stack = new ProcessTree(options, state, temporal, reserved.ports, () => {
       reserved.release()
       release()
@@ -126,9 +133,10 @@ class ProcessTree implements Stack {
     this.info = {
       ...thisProcess(),
       apiUrl: `http://127.0.0.1:${ports.api}`,
-      gatewayUrl: `http://127.0.0.1:${ports.gateway}`,
+      gatewayUrl: placementOf(env).services === 'process' ? `http://127.0.0.1:${ports.gateway}` : null,
       temporalAddress: temporal.external?.address ?? `127.0.0.1:${ports.temporal}`,
       temporalUiUrl: temporal.external ? env['TEMPORAL_UI_URL'] || null : `http://127.0.0.1:${ports.temporalUi}`,
+      publicUrl: options.front?.publicUrl ?? null,
       namespace: temporal.external?.namespace ?? 'default',
       storeUri: env['GYRE_STORE'] || pathToFileURL(state.objects).href,
       project: env['GYRE_PROJECT'] || 'default',
@@ -137,12 +145,14 @@ class ProcessTree implements Stack {
 
   async start(): Promise<void> {
     this.state.ownerToken()
-    const gateway = this.#startEntry('gateway', this.ports.gateway)
+    const gateway = this.info.gatewayUrl === null ? null : this.#startEntry('gateway', this.ports.gateway)
     const others = this.#startTemporal().then(() =>
       Promise.all([this.#startEntry('api', this.ports.api), this.#startEntry('worker', 0)]),
     )
     const outcomes = await Promise.allSettled([gateway, others])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    // Last: whoever comes from outside finds everything up.
+    if (this.options.front) await this.#startEntry('front', 0)
     this.state.writeJson('ports.json', this.ports)
     this.state.writeJson('stack.json', this.info)
   }
@@ -198,8 +208,11 @@ class ProcessTree implements Stack {
       GYRE_NAMESPACE: info.namespace,
       // People wait for the end of a command, and attempts resume anyway.
       GYRE_SHUTDOWN_GRACE_MS: this.#env['GYRE_SHUTDOWN_GRACE_MS'] || '500',
+      // Whatever the environment says: only the front door may be reached from elsewhere.
+      ...{ GYRE_LISTEN: '127.0.0.1', GYRE_HOST: '127.0.0.1' },
       GYRE_API_URL: info.apiUrl,
-      GYRE_GATEWAY_URL: info.gatewayUrl,
+      ...(info.gatewayUrl !== null && { GYRE_GATEWAY_URL: info.gatewayUrl }),
+      ...(this.options.front && frontEnvironment(this.options.front)),
       GYRE_PROJECT_DIR: this.options.env['GYRE_PROJECT_DIR'] || installationRoot(),
     }
   }
@@ -216,6 +229,11 @@ class ProcessTree implements Stack {
     } catch {
       // On a full disk the stack goes on; its children still end with their pipes.
     }
+  }
+
+  reload(): void {
+    const front = this.#children.find(({ spec }) => spec.name === 'front')?.identity()
+    if (front) process.kill(front.pid, 'SIGHUP')
   }
 
   async stop({ hurry = false } = {}): Promise<void> {

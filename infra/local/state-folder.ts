@@ -17,7 +17,10 @@ import { createOnce, HolderLock } from './holder-lock.ts'
 /** What a running stack tells of itself in `stack.json`. */
 export interface StackInfo extends ProcessIdentity {
   readonly apiUrl: string
-  readonly gatewayUrl: string
+  /** Null where endpoints run in a cluster, behind a gateway there. */
+  readonly gatewayUrl: string | null
+  /** Where other machines reach it; null where they do not. */
+  readonly publicUrl: string | null
   readonly temporalAddress: string
   /** Null where a Temporal server of yours is used and `TEMPORAL_UI_URL` is not set. */
   readonly temporalUiUrl: string | null

@@ -8,9 +8,10 @@ import { createHash } from 'node:crypto'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
 import type { Engine, RunReport, StepReport } from '#core/runs'
+import { peopleOf } from '../../apps/api/adapters/people.ts'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
-import type { BatchView, ModelDetail, Principal, Role, SessionRecord } from '../../apps/api/schemas.ts'
-import { sha256Hex } from '#core/storage'
+import type { BatchView, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
+import { createMemoryStore, sha256Hex } from '#core/storage'
 import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
 export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
@@ -252,7 +253,8 @@ export class FakeIdentity implements IdentityPort {
   }
 
   async redeem(code: string) {
-    return this.codes.delete(code) ? { token: code.replace('code-', 'token-') } : null
+    const principal = this.people.get(code.replace('code-', ''))
+    return this.codes.delete(code) && principal ? { token: code.replace('code-', 'token-'), principal } : null
   }
 
   async revoke(token: string) {
@@ -261,16 +263,6 @@ export class FakeIdentity implements IdentityPort {
 
   allows({ role }: Principal, action: Action) {
     return can(role, action)
-  }
-
-  async users() {
-    return [...this.people.values()]
-  }
-
-  async invite(name: string, role: Role) {
-    this.people.set(name, { name, role })
-    this.codes.add(`code-${name}`)
-    return { code: `code-${name}` }
   }
 }
 
@@ -326,6 +318,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   return {
     engine,
     identity: new FakeIdentity(),
+    people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     session,
     images,
     batchViews,

@@ -1,9 +1,8 @@
 import { z } from 'zod'
-import { principal, role } from '../schemas.ts'
 import type { Api, RouteContext } from '../server.ts'
 
-/** Health, the API's own description, and people. */
-export function systemRoutes(server: Api, { ports, settings }: RouteContext): void {
+/** Health and the API's own description. */
+export function systemRoutes(server: Api, { settings }: RouteContext): void {
   server.get(
     '/api/health',
     {
@@ -21,27 +20,5 @@ export function systemRoutes(server: Api, { ports, settings }: RouteContext): vo
     '/api/openapi.json',
     { config: { permission: 'public' }, schema: { hide: true } },
     async (_request, reply) => reply.type('application/json').send(JSON.stringify(server.swagger())),
-  )
-
-  server.get(
-    '/api/users',
-    { config: { permission: 'administer' }, schema: { response: { 200: z.array(principal).readonly() } } },
-    () => ports.identity.users(),
-  )
-
-  server.post(
-    '/api/users',
-    {
-      config: { permission: 'administer' },
-      schema: {
-        body: z.object({ name: z.string().min(1).max(64), role }),
-        response: { 201: principal.extend({ code: z.string(), link: z.string() }) },
-      },
-    },
-    async (request, reply) => {
-      const { code } = await ports.identity.invite(request.body.name, request.body.role, request.principal.name)
-      const link = `${request.protocol}://${request.host}/login?code=${encodeURIComponent(code)}`
-      return reply.code(201).send({ ...request.body, code, link })
-    },
   )
 }
