@@ -9,6 +9,7 @@ import type { Json, Plan, PlanNode } from '#core/plan'
 import type { Resolution } from '../../activities/bookkeeping.ts'
 import type { StepResult } from '../../workflows/proxies.ts'
 import type { RunPipelineArgs, StepCall } from '../../workflows/types.ts'
+import { workerDataConverter, workflowBundlePath, type TemporalSettings } from '../../infra/temporal/index.ts'
 import { findTemporalBinary } from '../../infra/local/temporal-binary.mjs'
 
 /** Recorded histories must not name the machine they were recorded on. */
@@ -61,7 +62,12 @@ export interface MockedWorkers {
   stop(): Promise<void>
 }
 
-export async function startWorkers(env: TestWorkflowEnvironment, { steps, resolve }: Mocks): Promise<MockedWorkers> {
+/** @param settings - those of a server whose payloads are encrypted, as workers get them from their environment. */
+export async function startWorkers(
+  env: TestWorkflowEnvironment,
+  { steps, resolve }: Mocks,
+  settings?: TemporalSettings,
+): Promise<MockedWorkers> {
   const told: Told = { outcomes: [], recorded: [], stopped: [] }
   const bookkeeping = {
     resolveNodes: ({ nodes }: { nodes: { node: PlanNode; input: Json }[] }) =>
@@ -80,9 +86,11 @@ export async function startWorkers(env: TestWorkflowEnvironment, { steps, resolv
     identity: IDENTITY,
     activities: { ...bookkeeping, ...steps },
     maxHeartbeatThrottleInterval: '50ms' as const,
+    ...(settings && { dataConverter: workerDataConverter(settings) }),
   }
+  const bundled = settings ? { codePath: workflowBundlePath(settings) } : await workflowBundle()
   const workers = [
-    await Worker.create({ ...common, taskQueue: 'gyre-pipeline', workflowBundle: await workflowBundle() }),
+    await Worker.create({ ...common, taskQueue: 'gyre-pipeline', workflowBundle: bundled }),
     await Worker.create({ ...common, taskQueue: 'gyre-cpu' }),
   ]
   const running = workers.map((worker) => worker.run())
