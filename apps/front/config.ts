@@ -16,7 +16,8 @@ const environment = z.object({
   /** `1`: a proxy on this machine says in X-Forwarded-For and X-Forwarded-Host who called whom. */
   GYRE_BEHIND_PROXY: z.enum(['', '1']).default(''),
   GYRE_API_URL: z.url(),
-  GYRE_GATEWAY_URL: z.url(),
+  /** Empty where endpoints run in a cluster, behind a gateway there. */
+  GYRE_GATEWAY_URL: z.union([z.literal(''), z.url()]).default(''),
 })
 
 export interface FrontConfig {
@@ -27,7 +28,7 @@ export interface FrontConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   readonly behindProxy: boolean
   readonly apiUrl: URL
-  readonly gatewayUrl: URL
+  readonly gatewayUrl: URL | null
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): FrontConfig {
@@ -41,6 +42,6 @@ export function readConfig(env: NodeJS.ProcessEnv): FrontConfig {
     tls: certFile && keyFile ? { certFile, keyFile } : null,
     behindProxy: values.GYRE_BEHIND_PROXY === '1',
     apiUrl: new URL(values.GYRE_API_URL),
-    gatewayUrl: new URL(values.GYRE_GATEWAY_URL),
+    gatewayUrl: values.GYRE_GATEWAY_URL ? new URL(values.GYRE_GATEWAY_URL) : null,
   }
 }

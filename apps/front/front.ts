@@ -13,7 +13,8 @@ import { refuseCall, refusePrediction } from './refusals.ts'
 export interface FrontOptions {
   readonly doorkeeper: Pick<Doorkeeper, 'authenticate'>
   readonly apiUrl: URL
-  readonly gatewayUrl: URL
+  /** Null where endpoints run in a cluster. */
+  readonly gatewayUrl: URL | null
   readonly scheme: 'http' | 'https'
   /** Whether a proxy in front says who calls. */
   readonly behindProxy: boolean
@@ -26,13 +27,14 @@ export function createFront(options: FrontOptions): RequestListener {
   const { doorkeeper, apiUrl, gatewayUrl, failuresPerMinute = FAILURES_PER_MINUTE } = options
   const failures = new FailureLimit(failuresPerMinute)
   const api = new Upstream(apiUrl, (response) => refuseCall(response, away('STACK_NOT_RUNNING', 'the API')))
-  const gateway = new Upstream(gatewayUrl, (response) =>
-    refusePrediction(response, away('GATEWAY_UNAVAILABLE', 'the gateway')),
-  )
+  const gateway =
+    gatewayUrl &&
+    new Upstream(gatewayUrl, (response) => refusePrediction(response, away('GATEWAY_UNAVAILABLE', 'the gateway')))
   return (request, response) => {
     const caller = callerOf(request, options)
     if (!request.url?.startsWith('/')) return refuseCall(response, new PlatformError('ROUTE_NOT_FOUND', 'name a path'))
     if (!isPrediction(request.url)) return api.forward(request, response, caller)
+    if (!gateway) return refusePrediction(response, elsewhere())
     admit(request, caller.address, doorkeeper, failures).then(
       () => gateway.forward(request, response, caller),
       (error: unknown) => refusePrediction(response, toPlatformError(error)),
@@ -83,6 +85,11 @@ function callerOf(request: IncomingMessage, { scheme, behindProxy }: FrontOption
       .at(-1)
       ?.trim() || own.host
   return { address, host, scheme }
+}
+
+function elsewhere(): PlatformError {
+  const message = 'the endpoints run in a cluster; gyre endpoint list has their addresses'
+  return new PlatformError('ENDPOINT_NOT_FOUND', message)
 }
 
 function away(code: 'STACK_NOT_RUNNING' | 'GATEWAY_UNAVAILABLE', who: string): PlatformError {

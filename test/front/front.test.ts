@@ -189,6 +189,15 @@ describe('the front door', () => {
     await gone
   })
 
+  it('says where predictions are where a cluster makes them', async () => {
+    const url = await front({ gatewayUrl: null })
+    const answer = await fetch(`${url}/v2/models/parts/infer`, { method: 'POST', headers: bearer('token-of-shop') })
+    expect([answer.status, await answer.json()]).toEqual([
+      404,
+      { error: 'the endpoints run in a cluster; gyre endpoint list has their addresses' },
+    ])
+  })
+
   it('asks for another try while a server behind it is away', async () => {
     const away = createServer()
     const url = await listen(away)
