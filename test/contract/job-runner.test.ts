@@ -1,10 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { createKubernetesJobRunner } from '#adapter/compute/kubernetes/jobs'
 import { createFakeJobRunner, createProcessJobRunner, type FakeProgram } from '#core/compute'
 import { silentLogger } from '#core/log'
 import { createMemoryStore, openStore } from '#core/storage'
+import { buildSupervisor } from '../../infra/supervisor/build.mjs'
+import { clusterSettings } from '../support/cluster-settings.ts'
+import { startFakeKube } from '../support/fake-kube.ts'
+import { playKubelet } from '../support/fake-kubelet.ts'
 import { startJobOwner } from '../support/job-owner.ts'
+import { startPresignedStore } from '../support/presigned-store.ts'
 import { jobRunnerContract } from './job-runner.ts'
 
 const stopped = (signal: AbortSignal) =>
@@ -60,6 +66,13 @@ jobRunnerContract('memory', async () => {
   }
 })
 
+const command = (program: string, ...args: readonly string[]) => [
+  process.execPath,
+  path.resolve('test/fixtures/job-programs.mjs'),
+  program,
+  ...args,
+]
+
 jobRunnerContract('child processes', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'gyre-jobs-'))
   const store = await openStore(path.join(directory, 'objects'))
@@ -67,7 +80,7 @@ jobRunnerContract('child processes', async () => {
   return {
     runner: open(),
     store,
-    command: (program, ...args) => [process.execPath, path.resolve('test/fixtures/job-programs.mjs'), program, ...args],
+    command,
     async afterDeathOfOwner(spec) {
       const owner = await startJobOwner(path.join(directory, 'jobs'), spec)
       await owner.kill()
@@ -76,3 +89,43 @@ jobRunnerContract('child processes', async () => {
     close: () => rm(directory, { recursive: true, force: true }),
   }
 })
+
+jobRunnerContract(
+  'a fake Kubernetes',
+  async () => {
+    const [kube, objects] = await Promise.all([startFakeKube(), startPresignedStore()])
+    const kubelet = await playKubelet(kube, await buildSupervisor())
+    const runners: { stop(): void }[] = []
+    const open = () => {
+      const runner = createKubernetesJobRunner({
+        ...clusterSettings(kube.api),
+        objects: objects.store,
+        log: silentLogger(),
+      })
+      runners.push(runner)
+      return runner
+    }
+    return {
+      runner: open(),
+      store: objects.store,
+      command,
+      async afterDeathOfOwner(spec) {
+        const owner = open()
+        await owner.start(spec)
+        const abort = new AbortController()
+        const dead = new Error('dead')
+        const waiting = owner.wait(spec.name, { onLine: () => abort.abort(dead), signal: abort.signal })
+        await waiting.catch((error: unknown) => error === dead || Promise.reject(error as Error))
+        owner.stop()
+        return open()
+      },
+      async close() {
+        for (const runner of runners) runner.stop()
+        await kubelet.stop()
+        await kube.stop()
+        await objects.stop()
+      },
+    }
+  },
+  { replaces: true },
+)
