@@ -2,9 +2,14 @@
 
 import { createStepActivity, type RunBody, type StepActivity, type StepPorts } from './step.ts'
 
-export function labellingActivities(ports: StepPorts, inThread: RunBody): Record<string, StepActivity> {
+/** @param inThreadOrJob - where embedding runs: a Pod of its own on a cluster. */
+export function labellingActivities(
+  ports: StepPorts,
+  inThread: RunBody,
+  inThreadOrJob: RunBody,
+): Record<string, StepActivity> {
   return {
-    'embed-images': createStepActivity(ports, inThread),
+    'embed-images': createStepActivity(ports, inThreadOrJob),
     'cluster-embeddings': createStepActivity(ports, inThread),
     annotate: createStepActivity(ports, inThread),
   }

@@ -4,8 +4,8 @@ import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
-import { createProcessJobRunner, createProcessServiceHost, type JobRunner, type ServiceHost } from '#core/compute'
-import { codeVersion, entryPoint, runAsJob, runInThread } from '#core/execution'
+import type { ServiceHost } from '#core/compute'
+import { codeVersion, runAsJob, runInThread } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -14,6 +14,7 @@ import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temp
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
+import { openPorts } from './ports.ts'
 
 export interface Composition {
   readonly connection: NativeConnection
@@ -23,6 +24,8 @@ export interface Composition {
   readonly stepPorts: StepPorts
   readonly inThread: RunBody
   readonly asJob: RunBody
+  /** Steps that deserve a Pod on a cluster, and a thread on one machine. */
+  readonly inThreadOrJob: RunBody
   readonly log: Logger
 }
 
@@ -44,12 +47,13 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const { namespace } = config.temporal
   const client = new Client({ connection, namespace, dataConverter: dataConverter(config.temporal) })
   const store = await openStore(config.store.uri, { project: config.store.project })
-  const jobs: JobRunner = createProcessJobRunner({ directory: config.jobsDir, store, log })
-  const jobHost = { jobs, store, command: [process.execPath, entryPoint('job')] }
+  const { jobHost, services } = await openPorts(config, store, log)
+  const inThread: RunBody = (request, hooks) => runInThread(request, hooks, log)
+  const asJob: RunBody = (request, hooks) => runAsJob(request, hooks, jobHost)
   return {
     connection,
     store,
-    services: createProcessServiceHost({ store, gatewayUrl: config.gatewayUrl }),
+    services,
     bookkeeping: createBookkeeping({
       store,
       steps: builtInSteps,
@@ -66,8 +70,9 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
       tellSession: (workflowId, kind, state) =>
         client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
     },
-    inThread: (request, hooks) => runInThread(request, hooks, log),
-    asJob: (request, hooks) => runAsJob(request, hooks, jobHost),
+    inThread,
+    asJob,
+    inThreadOrJob: config.compute === 'kubernetes' ? asJob : inThread,
     log,
   }
 }

@@ -19,7 +19,7 @@ const WAITING_SESSIONS = 16
 export function createComputeWorker(
   queue: 'gyre-cpu' | 'gyre-gpu',
   config: WorkerConfig,
-  { connection, stepPorts, inThread, asJob }: Composition,
+  { connection, stepPorts, inThread, asJob, inThreadOrJob }: Composition,
 ): Promise<Worker> {
   return Worker.create({
     connection,
@@ -28,7 +28,7 @@ export function createComputeWorker(
     taskQueue: queue,
     activities: {
       ...datasetActivities(stepPorts, inThread),
-      ...labellingActivities(stepPorts, inThread),
+      ...labellingActivities(stepPorts, inThread, inThreadOrJob),
       ...trainingActivities(stepPorts, inThread, asJob),
       ...registryActivities(stepPorts, inThread),
       ...servingActivities(stepPorts, inThread),

@@ -3,7 +3,7 @@
 import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
-import type { ClusterOptions } from '#adapter/compute/kubernetes/settings'
+import type { ClusterOptions } from '#adapter/compute/kubernetes/index'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../infra/temporal/index.ts'
 
 const schema = z.object({

@@ -3,6 +3,7 @@
  * on SIGTERM once its steps have ended or their time of grace is over.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Runtime, type Worker } from '@temporalio/worker'
 import { toPlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
@@ -33,12 +34,27 @@ async function run(config: WorkerConfig): Promise<void> {
   const workers = await createWorkers(config, parts)
   const health = config.health && (await serveHealth({ ...config.health, metricsPort, ...readiness(workers, parts) }))
   endWithParent(() => process.kill(process.pid, 'SIGTERM'))
+  if (config.services === 'kubernetes' && config.queues.includes('pipeline')) keepServicesTrue(parts)
   const running = Promise.all(workers.map((worker) => worker.run()))
   process.stdout.write(`${JSON.stringify({ ready: true, ...(health && { health: health.url }) })}\n`)
   await running
   health?.close()
   await parts.connection.close()
   process.exit(0)
+}
+
+const RECONCILE_MS = 10_000
+
+/** What endpoints should be lies in the store; whatever changes that, the cluster follows. Ends with the process. */
+function keepServicesTrue({ services, log }: Composition): void {
+  const look = () =>
+    services.reconcile().catch((error: unknown) => log.warn({ err: error }, 'the endpoints could not be looked after'))
+  void (async () => {
+    for (;;) {
+      await look()
+      await delay(RECONCILE_MS, undefined, { ref: false })
+    }
+  })()
 }
 
 async function createWorkers(config: WorkerConfig, parts: Composition): Promise<readonly Worker[]> {

@@ -6,6 +6,7 @@ import type { RunReport } from '#core/runs'
 import * as steps from '#core/steps'
 import type { StepDefinition } from '#core/steps'
 import type { ApiClient } from './api-client.ts'
+import type { ClusterCounts } from './cluster-census.ts'
 import { duration } from './words.ts'
 
 export type DemoReport = Awaited<ReturnType<typeof demoReport>>
@@ -17,15 +18,18 @@ interface Timing {
   readonly before: Readonly<Record<string, number>>
 }
 
+interface DemoFacts {
+  readonly oracle: Readonly<Record<string, string>>
+  readonly timing: Timing
+  /** Null on one machine. */
+  readonly cluster: ClusterCounts | null
+}
+
 /**
  * @param oracle - true class by image digest.
  * @throws {PlatformError} `RUN_NOT_COMPLETED` when a step of the loop gave no output.
  */
-export async function demoReport(
-  api: ApiClient,
-  run: RunReport,
-  { oracle, timing }: { oracle: Readonly<Record<string, string>>; timing: Timing },
-) {
+export async function demoReport(api: ApiClient, run: RunReport, { oracle, timing, cluster }: DemoFacts) {
   const imported = outputOf(run, steps.importImages)
   const annotated = outputOf(run, steps.annotate)
   const trained = outputOf(run, steps.trainClassifier)
@@ -53,6 +57,7 @@ export async function demoReport(
     },
     endpoint: { name: endpoint.name, url: inferUrl(endpoint), ...proof },
     run: { id: run.id, status: run.status, temporalUrl: run.temporalUrl },
+    ...(cluster && { cluster }),
     seconds: { total: timing.totalMs / 1000, byStep: { ...inSeconds(timing.before), ...secondsByStep(run) } },
   }
 }

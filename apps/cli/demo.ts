@@ -9,7 +9,9 @@ import type { RunReport, StepReport } from '#core/runs'
 import type { ApiClient } from './api-client.ts'
 import { readOracle, nameOf, type DemoImages } from './demo-images.ts'
 import { demoReport, demoText } from './demo-report.ts'
+import { takeCensus } from './cluster-census.ts'
 import { Invocation, type CommonOptions, type PlacementOptions } from './invocation.ts'
+import { placementOf } from '../../infra/local/index.ts'
 import { createDisplay, follow, type Display } from './live.ts'
 import { loginLink, openInBrowser } from './login-link.ts'
 import { failureOf, outcome, tellInterrupted } from './runs.ts'
@@ -38,6 +40,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     const display = await createDisplay({ silent: invocation.json })
     try {
       const { images, render } = await provideImages(options, use, display)
+      const census = usesCluster(invocation) ? await takeCensus(invocation.env, invocation.state) : null
       if (render) before['render'] = Date.parse(render.endedAt ?? '') - Date.parse(render.startedAt ?? '')
       const run = await runPipeline(options, use, { images, render, display })
       display.end()
@@ -46,7 +49,7 @@ export async function demo(options: DemoOptions): Promise<void> {
         throw failureOf(run)
       }
       const timing = { totalMs: Date.now() - started, before }
-      await finish(options, invocation, use, { images, run, timing })
+      await finish(options, invocation, use, { images, run, timing, cluster: census?.end() ?? null })
     } catch (error) {
       if (use.signal.aborted) tellInterrupted(invocation, use)
       throw error
@@ -54,6 +57,11 @@ export async function demo(options: DemoOptions): Promise<void> {
       display.end()
     }
   })
+}
+
+function usesCluster({ env }: Invocation): boolean {
+  const { compute, services } = placementOf(env)
+  return compute === 'kubernetes' || services === 'kubernetes'
 }
 
 function heading({ info, state }: StackUse): string {
@@ -174,9 +182,10 @@ async function finish(
   options: DemoOptions,
   invocation: Invocation,
   use: StackUse,
-  { images, run, timing }: { images: DemoImages; run: RunReport; timing: Parameters<typeof demoReport>[2]['timing'] },
+  { images, ...told }: { images: DemoImages; run: RunReport } & Omit<Parameters<typeof demoReport>[2], 'oracle'>,
 ): Promise<void> {
-  const report = await demoReport(use.api, run, { oracle: images.oracle, timing })
+  const { run } = told
+  const report = await demoReport(use.api, run, { ...told, oracle: images.oracle })
   const reportFile = path.join(use.state.path, 'demo', 'report.html')
   writeFileSync(reportFile, await reportHtml(use, run))
   const stays = use.own && !options.exit && process.stdout.isTTY

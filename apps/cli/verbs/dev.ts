@@ -49,7 +49,7 @@ function summary({ info, state }: Stack, login: string, readyMs: number): string
     '',
     ...row('page', info.apiUrl),
     ...row('log in', `${login}   (once)`),
-    ...row('endpoints', info.gatewayUrl),
+    ...row('endpoints', info.gatewayUrl ?? 'in the cluster; `gyre endpoint list` has their addresses'),
     ...row('Temporal', info.temporalUiUrl ?? info.temporalAddress),
     ...row('logs', shortPath(state.logs)),
     '',

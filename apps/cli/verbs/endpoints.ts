@@ -1,7 +1,8 @@
 /** `gyre endpoint list|predict`. */
+import { PlatformError } from '#core/errors'
 import { predict as predictFiles } from '#core/serving'
 import { Invocation, type CommonOptions } from '../invocation.ts'
-import { withStack } from '../stack-access.ts'
+import { withStack, type StackUse } from '../stack-access.ts'
 import { table } from '../table.ts'
 import { percent } from '../words.ts'
 
@@ -42,8 +43,8 @@ export async function list(options: CommonOptions): Promise<void> {
 /** Sends image files to a live endpoint. */
 export async function predict(name: string, files: readonly string[], options: CommonOptions): Promise<void> {
   const invocation = new Invocation(options)
-  const predictions = await withStack(invocation, ({ info, signal }) =>
-    predictFiles(info.gatewayUrl, name, files, signal),
+  const predictions = await withStack(invocation, async (use) =>
+    predictFiles(await addressOf(name, use), name, files, use.signal),
   )
   invocation.answer(predictions, () =>
     table(
@@ -52,4 +53,14 @@ export async function predict(name: string, files: readonly string[], options: C
       'No files.',
     ),
   )
+}
+
+/** Where a cluster serves it, that is the address of its gateway; where nobody knows the endpoint, the gateway says so. */
+async function addressOf(name: string, { info, api }: StackUse): Promise<string> {
+  if (info.gatewayUrl !== null) return info.gatewayUrl
+  const endpoint = (await api.get<Endpoint[]>('/api/endpoints')).find((candidate) => candidate.name === name)
+  if (endpoint?.url) return endpoint.url
+  throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no endpoint ${name}; list them with \`gyre endpoint list\``, {
+    name,
+  })
 }
