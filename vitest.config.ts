@@ -1,14 +1,35 @@
 import { defineConfig } from 'vitest/config'
 
-/** Suites run one file at a time on small machines; each file owns its temporary folders, ports and processes. */
+const shared = { hookTimeout: 240_000, pool: 'forks' } as const
+
+/** Suites run two files at a time on small machines; each file owns its temporary folders, ports and processes. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 240_000,
-    fileParallelism: true,
-    maxWorkers: 2,
-    pool: 'forks',
     reporters: ['default'],
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'gyre',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/cluster/**'],
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Each takes the whole machine: one file after the other, when the others are through.
+        test: {
+          ...shared,
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          testTimeout: 120_000,
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

@@ -1,5 +1,5 @@
 /** The nouns and verbs, their options, help and examples. What they do lies in `verbs/`, loaded when called. */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { VERSION } from './version.ts'
 
 function port(text: string): number {
@@ -55,6 +55,13 @@ function positive(text: string): number {
   return value
 }
 
+function timeMs(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h|d)$/.exec(text) ?? []
+  const ms = Number(number) * { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as 's' | 'm' | 'h' | 'd']
+  if (!(ms >= 1_000)) throw new InvalidArgumentError('Write it as 30m, 12h or 30d.')
+  return Math.round(ms)
+}
+
 export function createProgram(): Command {
   const program = new Command('gyre')
     .description('From a folder of images to a running recognition service, and back.')
@@ -79,6 +86,8 @@ function addProcesses(program: Command): void {
     .option('--temporal-port <n>', 'port of the Temporal server', port)
     .option('--temporal-ui-port <n>', 'port of the Temporal page', port)
     .action(async (options) => (await import('./verbs/dev.ts')).dev(options))
+
+  addServe(program)
 
   withPlacement(
     verb(program, 'demo', 'Watch images become a running service: render, label, train, deploy, prove', [
@@ -105,6 +114,25 @@ function addProcesses(program: Command): void {
   verb(program, 'doctor', 'Check what this machine has of what Gyre needs').action(async (options) =>
     (await import('./verbs/doctor.ts')).doctor(options),
   )
+}
+
+function addServe(program: Command): void {
+  withPlacement(
+    verb(program, 'serve', 'Run the stack for a team, over TLS, until it is stopped', [
+      './gyre serve --listen 0.0.0.0 --tls-cert gyre.crt --tls-key gyre.key',
+      './gyre serve --listen 127.0.0.1:8443 --behind-proxy --public-url https://gyre.example',
+      './gyre serve --listen 0.0.0.0:443 --tls-cert … --tls-key … --print-systemd-unit > gyre.service',
+    ]),
+  )
+    .requiredOption('--listen <addr[:port]>', 'the address that people reach; without TLS, one of loopback')
+    .option('--tls-cert <file>', 'certificate and chain, PEM; read again when it changes')
+    .option('--tls-key <file>', 'its key, PEM, without a passphrase')
+    .option('--public-url <url>', 'what people open; from the certificate where left out')
+    .option('--host <name>', 'another name under which people come; repeat for more', collect, [])
+    .option('--behind-proxy', 'a proxy on this machine has the certificate and brings the calls')
+    .option('--session <time>', 'how long a login in a browser lasts: 12h, 30d; 30d where left out', timeMs)
+    .option('--print-systemd-unit', 'print the unit that runs this at boot, and leave')
+    .action(async (options) => (await import('./verbs/serve.ts')).serve(options))
 }
 
 function addPipelines(program: Command): void {
@@ -228,17 +256,38 @@ function addBatches(program: Command): void {
 }
 
 function addUsers(program: Command): void {
-  const user = program.command('user').description('People: add, list')
+  const roles = ['owner', 'engineer', 'annotator', 'operator', 'viewer']
+  const verbs = () => import('./verbs/users.ts')
+  const user = program.command('user').description('People: add, list, role, link, remove, tokens')
   stackVerb(user, 'add <name>', 'Add a person, or give a known one a new link', [
     './gyre user add ada --role annotator',
   ])
-    .addOption(
-      new Option('--role <role>', 'what they may do')
-        .choices(['owner', 'engineer', 'annotator', 'operator', 'viewer'])
-        .makeOptionMandatory(),
-    )
-    .action(async (name, options) => (await import('./verbs/users.ts')).add(name, options))
-  stackVerb(user, 'list', 'List people').action(async (options) => (await import('./verbs/users.ts')).list(options))
+    .addOption(new Option('--role <role>', 'what they may do').choices(roles).makeOptionMandatory())
+    .action(async (name, options) => (await verbs()).add(name, options))
+  stackVerb(user, 'list', 'List people').action(async (options) => (await verbs()).list(options))
+  stackVerb(user, 'link <name>', 'Give a person a new link, good for one login within a day').action(
+    async (name, options) => (await verbs()).link(name, options),
+  )
+  stackVerb(user, 'role <name>', 'Give a person another role, at once')
+    .addArgument(new Argument('<role>').choices(roles))
+    .action(async (name, role, options) => (await verbs()).role(name, role, options))
+  stackVerb(user, 'remove <name>', 'End all links, logins and tokens of a person').action(async (name, options) =>
+    (await verbs()).remove(name, options),
+  )
+  stackVerb(user, 'token <name>', 'Make a token for a program that acts in the name of a person', [
+    './gyre user token shop --label "till 3"          # for predictions alone',
+    './gyre user token ada --for api --days 30        # for all that ada may do: GYRE_API_TOKEN',
+  ])
+    .addOption(new Option('--for <what>', 'what it opens').choices(['endpoints', 'api']).default('endpoints'))
+    .option('--label <text>', 'what it is for', '')
+    .option('--days <n>', 'how long it lasts', positive, 365)
+    .action(async (name, options) => (await verbs()).token(name, options))
+  stackVerb(user, 'tokens <name>', 'List the logins and tokens of a person').action(async (name, options) =>
+    (await verbs()).tokens(name, options),
+  )
+  stackVerb(user, 'revoke <name> <token>', 'End one login or token of a person').action(async (name, id, options) =>
+    (await verbs()).revoke(name, id, options),
+  )
 }
 
 function addCluster(program: Command): void {
@@ -249,6 +298,7 @@ function addCluster(program: Command): void {
     './gyre cluster up --use-current-context     # the cluster that kubectl speaks to, left as it is',
   ])
     .option('--use-current-context', 'use the cluster of the current kubeconfig context instead of making one')
+    .option('--own', 'make a node of our own, also where kind, k3d or minikube could make a cluster')
     .option('--host-port <port>', "a port of this machine's loopback that Pods may reach; repeat for more", ports, [])
     .option('--no-images', 'leave out building and loading the images of Gyre')
     .action(async (options) => (await import('./verbs/cluster.ts')).up(options))

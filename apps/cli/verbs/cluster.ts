@@ -15,6 +15,7 @@ import { count, counted, duration, mebibytes, shortPath } from '../words.ts'
 
 export interface ClusterUpOptions extends CommonOptions {
   readonly useCurrentContext?: boolean
+  readonly own?: boolean
   readonly hostPort: readonly number[]
   /** False with `--no-images`. */
   readonly images: boolean
@@ -24,8 +25,8 @@ export async function up(options: ClusterUpOptions): Promise<void> {
   const invocation = new Invocation(options)
   const { state, env, remark } = invocation
   const say = (line: string) => remark(`gyre: ${line}`)
-  const { useCurrentContext = false, hostPort: hostPorts } = options
-  const cluster = await clusterUp({ state, say, useCurrentContext, hostPorts, env })
+  const { useCurrentContext = false, own = false, hostPort: hostPorts } = options
+  const cluster = await clusterUp({ state, say, useCurrentContext, own, hostPorts, env })
   const began = Date.now()
   // A cluster that was there before pulls its images from a registry.
   const images = options.images && cluster.kind !== 'context' ? await loadGyreImages(state, say, env) : null
@@ -63,8 +64,11 @@ export async function status(options: CommonOptions): Promise<void> {
     const pods = Object.entries(found.pods).sort(([a], [b]) => a.localeCompare(b))
     return [
       row('cluster', describe(found.kind, found)),
-      ...found.nodes.map(({ name, ready, cpus, memory }) =>
-        row('node', `${name}, ${ready ? pc.green('Ready') : pc.red('not Ready')}, ${cpus} CPUs, ${memory} memory`),
+      ...found.nodes.map(({ name, ready, cpus, memoryBytes }) =>
+        row(
+          'node',
+          `${name}, ${ready ? pc.green('Ready') : pc.red('not Ready')}, ${counted(cpus, 'CPU')}, ${mebibytes(memoryBytes)}`,
+        ),
       ),
       ...(found.memoryBytes === null ? [] : [row('uses', `${mebibytes(found.memoryBytes)} of this machine's memory`)]),
       ...(found.hostPorts.length > 0 ? [row('host', hostPortsText(found))] : []),

@@ -11,8 +11,8 @@ export interface NodeFacts {
   /** As `v1.34.4`. */
   readonly version: string
   readonly ready: boolean
-  readonly cpus: string
-  readonly memory: string
+  readonly cpus: number
+  readonly memoryBytes: number
 }
 
 export interface ClusterFacts {
@@ -72,9 +72,14 @@ function nodeFacts({ metadata, status }: NodeObject): NodeFacts {
     name: metadata.name,
     version: status.nodeInfo.kubeletVersion,
     ready: status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
-    cpus: status.capacity?.['cpu'] ?? '',
-    memory: status.capacity?.['memory'] ?? '',
+    cpus: Number(status.capacity?.['cpu'] ?? 0),
+    memoryBytes: bytesOf(status.capacity?.['memory'] ?? '0'),
   }
+}
+
+/** A kubelet tells its memory as `24684084Ki`. */
+function bytesOf(quantity: string): number {
+  return Number.parseInt(quantity, 10) * (quantity.endsWith('Ki') ? 1024 : 1)
 }
 
 function countPods(pods: readonly PodObject[]): ClusterFacts['pods'] {

@@ -34,6 +34,8 @@ export interface ClusterUpOptions {
   /** Gets one line of progress at a time. */
   readonly say: Say
   readonly useCurrentContext?: boolean
+  /** A node of our own also where kind, k3d or minikube could make a cluster. */
+  readonly own?: boolean
   /** Ports of this machine's loopback that Pods reach at `host.gyre.internal`. */
   readonly hostPorts?: readonly number[]
   readonly env?: NodeJS.ProcessEnv
@@ -176,7 +178,7 @@ function readRecord(folder: ClusterFolder): ClusterRecord | null {
 
 async function chooseCluster(
   folder: ClusterFolder,
-  { say, useCurrentContext = false }: ClusterUpOptions,
+  { say, useCurrentContext = false, own = false }: ClusterUpOptions,
   env: NodeJS.ProcessEnv,
 ): Promise<ClusterRecord> {
   const former = readRecord(folder)
@@ -187,7 +189,7 @@ async function chooseCluster(
     await cluster.stop()
   }
   if (useCurrentContext) return { kind: 'context' }
-  return { kind: (await findTool(say, env)) ?? 'own' }
+  return { kind: (own ? null : await findTool(say, env)) ?? 'own' }
 }
 
 function clusterOf(folder: ClusterFolder, kind: ClusterKind, env: NodeJS.ProcessEnv): Cluster {

@@ -42,7 +42,9 @@ export class OwnNode {
   }
 
   async isUp(): Promise<boolean> {
-    return this.folder.runs('holder')
+    const holder = this.folder.pidOf('holder')
+    // One that was killed stays until all of the node has ended, but has no program any more.
+    return holder !== null && existsSync(`/proc/${holder}/exe`)
   }
 
   /**

@@ -6,9 +6,9 @@ shopt -s nullglob
 for file in "$STATE"/run/*.pid; do
   name=$(basename "$file" .pid)
   alive "$name" || continue
-  kill -TERM "$pid"
+  kill -TERM "$pid" 2>/dev/null || true # It may end by itself this moment.
   for _ in $(seq 100); do alive "$name" || break; sleep 0.05; done
-  ! alive "$name" || kill -KILL "$pid"
+  ! alive "$name" || kill -KILL "$pid" || true
 done
 ip link delete "$LINK" 2>/dev/null || true
 
