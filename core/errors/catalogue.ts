@@ -92,6 +92,12 @@ export const CATALOGUE = {
     remedy: 'Look at it again, then repeat the change if it still holds.',
     ...conflict,
   },
+  STORE_REFUSED: {
+    when: 'The bucket does not exist, may not be written to, or the S3 server refuses the credentials.',
+    remedy: 'Do as the message says.',
+    ...unavailable,
+    retryable: false,
+  },
   STORE_UNSAFE: {
     when: 'Two writers won the same create-only key in the race probe.',
     remedy: 'Use a store whose conditional writes are atomic.',

@@ -389,12 +389,17 @@ export class FakeKube {
   #special({ method, path, body }: SeenRequest): Answer | null {
     if (path === '/version') return { body: versionOf(this.version) }
     if (path === '/readyz' || path === '/livez') return { body: 'ok' }
-    if (path === '/apis') return { body: { kind: 'APIGroupList', groups: groupList(this.groups) } }
-    const group = /^\/apis\/([^/]+\/[^/]+)$/.exec(path)?.[1]
-    if (group && this.groups.has(group))
-      return { body: { kind: 'APIResourceList', groupVersion: group, resources: [] } }
-    if (method === 'POST' && path.endsWith('/selfsubjectaccessreviews'))
-      return { status: 201, body: this.#review(body!) }
+    const groups = groupList(this.groups)
+    if (path === '/apis') return { body: { kind: 'APIGroupList', groups } }
+    const group = groups.find(({ name }) => path === `/apis/${name}`)
+    if (group) return { body: { kind: 'APIGroup', ...group } }
+    const version = /^\/apis\/([^/]+\/[^/]+)$/.exec(path)?.[1]
+    if (version && this.groups.has(version))
+      return { body: { kind: 'APIResourceList', groupVersion: version, resources: [] } }
+    if (method !== 'POST') return null
+    if (path.endsWith('/selfsubjectaccessreviews')) return { status: 201, body: this.#review(body!) }
+    if (path.endsWith('/selfsubjectreviews'))
+      return { status: 201, body: { ...body, status: { userInfo: { username: 'gyre' } } } }
     return null
   }
 
