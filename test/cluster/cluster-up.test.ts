@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { KubeConnection } from '#adapter/compute/kubernetes/api'
 import { openKube } from '#adapter/compute/kubernetes/client'
 import {
@@ -78,6 +78,12 @@ function commandLine(pid: string): string {
 const up = (hostPorts: readonly number[] = []) => clusterUp({ state, say: () => undefined, own: true, hostPorts })
 const inCluster = (...names: string[]) => path.join(state, 'cluster', ...names)
 const holder = () => Number(readFileSync(inCluster('run/holder.pid'), 'utf8').split(' ')[0])
+
+async function killHolder(): Promise<void> {
+  const pid = holder()
+  process.kill(pid, 'SIGKILL')
+  await vi.waitUntil(() => !existsSync(`/proc/${pid}/exe`))
+}
 
 /** A server on this machine's loopback alone. */
 async function listen(answer: string): Promise<number> {
@@ -204,14 +210,14 @@ describe.skipIf(why !== null)(`a cluster of our own${why ? ` (left out: ${why})`
 
   it('comes up again, empty and under the same address, after its node was killed', async () => {
     const network = readFileSync(inCluster('network.json'), 'utf8')
-    process.kill(holder(), 'SIGKILL')
+    await killHolder()
     expect(await up()).toMatchObject({ kind: 'own', started: true })
     expect(readFileSync(inCluster('network.json'), 'utf8')).toBe(network)
     expect(await clusterStatus(state)).toMatchObject({ hostPorts: [], pods: {} })
   })
 
   it('goes down without a trace, also twice, also when its node was killed before', async () => {
-    process.kill(holder(), 'SIGKILL')
+    await killHolder()
     expect(await clusterDown(state)).toBe('own')
     expect(await traces()).toEqual({ links: [], routes: [], cgroups: [], processes: [] })
     expect(await machine()).toEqual(before)
