@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
+import { cacheFolder } from '../../infra/local/temporal-binary.mjs'
 
 export interface TestBinary {
   readonly name: string
@@ -13,7 +14,7 @@ export interface TestBinary {
 }
 
 /**
- * Looks at the variable `override`, then PATH, then `$(go env GOPATH)/bin`.
+ * Looks at the variable `override`, then PATH, then `$(go env GOPATH)/bin`, then the folder where Gyre keeps binaries.
  *
  * @param install - the package that `go install` builds it from.
  */
@@ -21,7 +22,7 @@ export function findTestBinary(name: string, { override, install }: { override: 
   const candidates = [
     process.env[override],
     ...(process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, name)),
-    ...goBinFolders().map((folder) => path.join(folder, name)),
+    ...[...goBinFolders(), cacheFolder()].map((folder) => path.join(folder, name)),
   ]
   const found = candidates.find((file): file is string => file !== undefined && isExecutable(file))
   if (found) return { name, path: found, missing: '' }
