@@ -61,11 +61,10 @@ const common = ['package-lock.json', 'package.json', 'infra/build.mjs', 'infra/c
   .map((f) => path.join(root, f))
   .filter(existsSync)
 
-/** Compiles the named entries whose source exists; shared code goes to `dist/chunks`. @returns the paths written. */
-export async function buildEntries(names) {
-  const esbuild = await import('esbuild')
+/** How the named entries are compiled, here and into images; shared code goes to `dist/chunks`. */
+export function entryOptions(names) {
   const present = names.filter((name) => existsSync(path.join(root, entries[name])))
-  const { metafile } = await esbuild.build({
+  return {
     absWorkingDir: root,
     metafile: true,
     entryPoints: Object.fromEntries(present.map((name) => [name, entries[name]])),
@@ -80,7 +79,13 @@ export async function buildEntries(names) {
     sourcemap: 'linked',
     logLevel: 'warning',
     legalComments: 'none',
-  })
+  }
+}
+
+/** Compiles the named entries whose source exists. @returns the paths written. */
+export async function buildEntries(names) {
+  const esbuild = await import('esbuild')
+  const { metafile } = await esbuild.build(entryOptions(names))
   return Object.keys(metafile.outputs).map((file) => path.join(root, file))
 }
 
