@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { existsSync, readFileSync } from 'node:fs'
+import { removeOldDrops } from '#core/batch'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
 import { createLogger } from '#core/log'
@@ -16,7 +17,6 @@ import { composePorts } from './compose.ts'
 import { readConfig, type ApiConfig } from './config.ts'
 import { createEngine } from './engine.ts'
 import { buildServer, type Api } from './server.ts'
-import { removeOldUploads } from './uploads.ts'
 
 const log = createLogger('api')
 const TIDY_MS = 6 * 3_600_000
@@ -43,7 +43,7 @@ async function run(config: ApiConfig): Promise<void> {
   const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
   const lifetime = config.sessionMs === null ? {} : { sessionMs: config.sessionMs }
   const ports = composePorts({
-    ...{ store, engine, gatewayUrl, uploadsDir, ...lifetime },
+    ...{ store, engine, gatewayUrl, ...lifetime },
     ownerToken: ownerToken?.trim() || null,
   })
   const server = await buildServer(ports, {
@@ -60,8 +60,7 @@ async function run(config: ApiConfig): Promise<void> {
   })
   const url = await listen(server, config)
   endWithParent(() => process.exit(0))
-  const tidy = () =>
-    void removeOldUploads(uploadsDir).catch((error: unknown) => log.warn({ err: error }, 'old uploads stay'))
+  const tidy = () => void removeOldDrops(store).catch((error: unknown) => log.warn({ err: error }, 'old uploads stay'))
   tidy()
   setInterval(tidy, TIDY_MS).unref()
   let ending: Promise<void> | null = null

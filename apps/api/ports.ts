@@ -3,6 +3,7 @@
  * tests fill it with fakes. Methods that look something up throw the `…_NOT_FOUND` error of their thing.
  */
 
+import type { ImageDrop } from '#core/batch'
 import type { Action, Door, TokenFacts } from '#core/identity'
 import type { Engine } from '#core/runs'
 import type { Logger } from '#core/log'
@@ -93,6 +94,8 @@ export interface BatchPort {
   list(): Promise<readonly BatchView[]>
   show(id: string): Promise<BatchView>
   results(id: string, format: BatchFormat): Promise<Uint8Array>
+  /** Where dropped images go until their task has read them. */
+  drop(id: string): Promise<ImageDrop>
   /** Stores the bundle of an algorithm. */
   keepBundle(bundle: Uint8Array): Promise<BlobRef>
 }
@@ -116,7 +119,7 @@ export interface ApiSettings {
   readonly log: Logger
   /** The folder of the built pages; null serves the API alone. */
   readonly webDir: string | null
-  /** Where dropped images are kept until their task has read them. */
+  /** Where a dropped image lies while it comes in. */
   readonly uploadsDir: string
   /** Host names, beside the loopback ones, under which people reach this server. */
   readonly hosts: readonly string[]

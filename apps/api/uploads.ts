@@ -1,32 +1,36 @@
-/** Dropped images on their way to a task: each part becomes one file in a folder of its own, under a harmless name. */
+/** Dropped images on their way to a task: each part becomes one object under a harmless name. */
 
 import type { MultipartFile, MultipartValue } from '@fastify/multipart'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { ImageDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 
 const LONGEST_NAME = 120
-const KEPT_MS = 14 * 24 * 3_600_000
 
-export interface Upload {
-  readonly folder: string
-  readonly files: number
-  readonly fields: Readonly<Record<string, string>>
+export interface UploadOptions {
+  /** A folder in which each part lies while it comes in. */
+  readonly scratchDir: string
+  readonly drop: ImageDrop
+  readonly limits: { readonly fileBytes: number; readonly totalBytes: number }
 }
 
 /**
- * Streams every part to disk; memory stays flat. Whatever fails, nothing is left behind.
+ * Streams every part through a file into the store; memory stays flat. Whatever fails, nothing is left behind.
+ *
+ * @returns the fields beside the images.
  * @throws {PlatformError} `UPLOAD_TOO_LARGE`, or `INVALID_INPUT` when no file came.
  */
 export async function receiveUpload(
   parts: AsyncIterable<MultipartFile | MultipartValue>,
-  folder: string,
-  limits: { fileBytes: number; totalBytes: number },
-): Promise<Upload> {
-  await mkdir(folder, { recursive: true })
+  { scratchDir, drop, limits }: UploadOptions,
+): Promise<Readonly<Record<string, string>>> {
+  await mkdir(scratchDir, { recursive: true })
+  const folder = await mkdtemp(path.join(scratchDir, 'part-'))
+  const incoming = path.join(folder, 'image')
   try {
     const names = new Set<string>()
     const fields: Record<string, string> = {}
@@ -43,27 +47,21 @@ export async function receiveUpload(
           done(totalBytes > limits.totalBytes ? tooLarge('the images together', limits.totalBytes) : null, chunk)
         },
       })
-      await pipeline(part.file, count, createWriteStream(path.join(folder, name), { flags: 'wx', mode: 0o600 }))
+      await pipeline(part.file, count, createWriteStream(incoming, { mode: 0o600 }))
       if (part.file.truncated) throw tooLarge(`"${name}"`, limits.fileBytes)
+      await drop.keep(name, incoming)
     }
     if (!names.size) throw new PlatformError('INVALID_INPUT', 'images: no file was sent; drop at least one image')
-    return { folder, files: names.size, fields }
+    return fields
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await drop.discard()
     throw error
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
-/** Removes uploads that nobody can need any more: a task reads its images within days, also after a resume. */
-export async function removeOldUploads(uploadsDir: string, now: number = Date.now()): Promise<void> {
-  for (const name of await readdir(uploadsDir).catch(() => [])) {
-    const folder = path.join(uploadsDir, name)
-    const { mtimeMs } = await stat(folder)
-    if (now - mtimeMs > KEPT_MS) await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** The last segment, without control characters, separators and leading dots: it cannot leave its folder. */
+/** The last segment, without control characters, separators and leading dots: it cannot leave its place. */
 export function safeName(sent: string | undefined): string {
   const last = (sent ?? '').split(/[/\\]/).at(-1) ?? ''
 

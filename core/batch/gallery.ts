@@ -2,7 +2,7 @@
 
 import path from 'node:path'
 import { count, html, htmlDocument, percent, shareBar, table, type Html } from '#core/html'
-import type { BatchFailure, BatchRow, BatchTask } from './records.ts'
+import { describeSource, type BatchFailure, type BatchRow, type BatchTask } from './records.ts'
 
 /** Pictures in one page at most: some 4 MB. */
 const PICTURES = 960
@@ -65,7 +65,7 @@ export interface GalleryContent {
 export function galleryPage({ task, images, groups, failures, thumbnails }: GalleryContent): string {
   const { model, source, algorithm } = task
   const who = `${algorithm ? `${algorithm.name} over ` : ''}${model.name} v${model.version}`
-  const where = source.kind === 'folder' ? path.basename(source.path) : `dataset ${source.version.dataset}`
+  const where = source.kind === 'folder' ? path.basename(source.path) : describeSource(source)
   return htmlDocument({
     title: `${who} over ${where}`,
     subtitle: html`${count(images)} ${images === 1 ? 'image' : 'images'}, ${count(failures.length)} failed. Task

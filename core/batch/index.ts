@@ -1,5 +1,6 @@
 /** Self-service tasks: somebody picks a model, points at images, and gets a table, a list and a page of results. */
 
+export { dropIn, openDrop, removeOldDrops, type ImageDrop } from './drops.ts'
 export { runBatchTask } from './run-batch-task.ts'
 export {
   batchRecord,

@@ -20,7 +20,9 @@ export interface BatchTask {
   /** What says something of the model's scores, with the fields of its output (null: it is no object). Left out, the likeliest class is the answer. */
   readonly algorithm?: Algorithm & { readonly name: string; readonly fields: readonly string[] | null }
   readonly source:
-    { readonly kind: 'folder'; readonly path: string } | { readonly kind: 'dataset'; readonly version: DatasetVersion }
+    | { readonly kind: 'folder'; readonly path: string }
+    | { readonly kind: 'upload'; readonly id: string }
+    | { readonly kind: 'dataset'; readonly version: DatasetVersion }
   readonly shardSize: number
   /** ISO 8601. */
   readonly startedAt: string
@@ -75,7 +77,7 @@ export interface BatchRecord {
   readonly run: string
   /** Pinned: `name@version`; of an algorithm, `its-name over name@version`. */
   readonly model: string
-  /** `folder /images` or `dataset surfaces`. */
+  /** `folder /images`, `dropped images` or `dataset surfaces`. */
   readonly source: string
   readonly startedAt: string
   /** Null until all results are there. */
@@ -142,7 +144,7 @@ export async function batchRecord(store: ObjectStore, id: string): Promise<Batch
     id,
     run: task.run,
     model: shownModel(task),
-    source: task.source.kind === 'folder' ? `folder ${task.source.path}` : `dataset ${task.source.version.dataset}`,
+    source: describeSource(task.source),
     startedAt: task.startedAt,
   }
   if (!outcome) return { ...facts, endedAt: null, ...(await progressOf(store, task)), failed: [], results: null }
@@ -153,6 +155,12 @@ export async function batchRecord(store: ObjectStore, id: string): Promise<Batch
 
 function shownModel({ model: { name, version }, algorithm }: BatchTask): string {
   return `${algorithm ? `${algorithm.name} over ` : ''}${name}@${version}`
+}
+
+/** For people: `folder /images`, `dropped images`, `dataset surfaces`. */
+export function describeSource(source: BatchTask['source']): string {
+  if (source.kind === 'upload') return 'dropped images'
+  return source.kind === 'folder' ? `folder ${source.path}` : `dataset ${source.version.dataset}`
 }
 
 /** All tasks, newest first. */

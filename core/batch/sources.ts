@@ -1,9 +1,10 @@
-/** What a task runs over: a folder, or one version of a dataset. Pinned once, listed once, then read in any order. */
+/** What a task runs over: a folder, dropped images, or one version of a dataset. Pinned once, listed once, then read in any order. */
 
 import path from 'node:path'
 import { openVersion, resolveVersion } from '#core/datasets'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { ObjectStore } from '#core/storage'
+import { dropIn, listDrop, readFromDrop } from './drops.ts'
 import { listFolder, readFromFolder } from './folder.ts'
 import type { BatchItem, BatchTask } from './records.ts'
 
@@ -15,7 +16,10 @@ export async function resolveSource(
   store: ObjectStore,
   { source, dataset }: { readonly source?: string | undefined; readonly dataset?: string | undefined },
 ): Promise<BatchTask['source']> {
-  if (source !== undefined && dataset === undefined) return { kind: 'folder', path: path.resolve(source) }
+  if (source !== undefined && dataset === undefined) {
+    const drop = dropIn(source)
+    return drop === null ? { kind: 'folder', path: path.resolve(source) } : { kind: 'upload', id: drop }
+  }
   if (source === undefined && dataset !== undefined)
     return { kind: 'dataset', version: await resolveVersion(store, dataset) }
   const given = source === undefined ? 'neither' : 'both'
@@ -27,13 +31,17 @@ export async function resolveSource(
 
 /** @throws {PlatformError} `DATASET_SOURCE_NOT_FOUND`, `DATASET_EMPTY`. */
 export async function listItems(store: ObjectStore, { source }: BatchTask): Promise<readonly BatchItem[]> {
-  if (source.kind === 'folder') return (await listFolder(source.path)).map((file) => ({ path: file, image: null }))
+  if (source.kind === 'folder') return (await listFolder(source.path)).map(unread)
+  if (source.kind === 'upload') return (await listDrop(store, source.id)).map(unread)
   const facts = await (await openVersion(store, source.version)).facts()
   return facts.map(({ source: name, digest }) => ({ path: name, image: digest }))
 }
 
+const unread = (file: string): BatchItem => ({ path: file, image: null })
+
 export async function openReader(store: ObjectStore, { source }: BatchTask): Promise<ReadItem> {
   if (source.kind === 'folder') return (item) => readFromFolder(source.path, item.path)
+  if (source.kind === 'upload') return (item) => readFromDrop(store, source.id, item.path)
   const reader = await openVersion(store, source.version)
   return (item) => reader.imageBytes(item.image!)
 }

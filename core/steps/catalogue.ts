@@ -192,7 +192,11 @@ export const runBatchTask = defineBuiltIn({
   input: z.object({
     model: z.string().min(1).optional().describe('name, name@3 or name@champion; give this or an algorithm'),
     algorithm: a.algorithm.optional(),
-    source: z.string().min(1).optional().describe('Folder with images; give this or a dataset'),
+    source: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Folder with images, or upload:ID of dropped ones; give this or a dataset'),
     dataset: z.string().min(1).optional().describe('Dataset, as name or name@ref'),
     shardSize: z.int().min(1).max(10_000).default(256).describe('Images that a crash can cost at most'),
   }),

@@ -42,7 +42,7 @@ beforeAll(async () => {
   engine = new FakeEngine()
   const uploadsDir = path.join(root, 'uploads')
   api = await buildServer(
-    composePorts({ store, engine, ownerToken: 'the-key-of-the-folder', gatewayUrl: 'http://127.0.0.1:9', uploadsDir }),
+    composePorts({ store, engine, ownerToken: 'the-key-of-the-folder', gatewayUrl: 'http://127.0.0.1:9' }),
     { log: silentLogger(), webDir: null, uploadsDir, hosts: [], version: '0.1.0', temporalUi: null },
   )
 })

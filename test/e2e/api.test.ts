@@ -1,6 +1,6 @@
 /** The HTTP API over fakes: who may call what, what a page on another site cannot do, and how failures read. */
 
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -8,13 +8,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { removeOldDrops } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { silentLogger } from '#core/log'
 import { sha256Hex } from '#core/storage'
 import { RunFeed } from '../../apps/api/run-feed.ts'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import type { ApiLimits } from '../../apps/api/ports.ts'
-import { removeOldUploads, safeName } from '../../apps/api/uploads.ts'
+import { safeName } from '../../apps/api/uploads.ts'
 import { fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
 
 let world: FakeWorld
@@ -31,6 +32,13 @@ async function start(limits: Partial<ApiLimits> = {}): Promise<Api> {
     temporalUi: null,
     limits: { pollMs: 5, ...limits },
   })
+}
+
+/** Everything that dropped images left in the store. */
+async function dropped(): Promise<string[]> {
+  const keys: string[] = []
+  for await (const { key } of world.drops.list('')) keys.push(key)
+  return keys
 }
 
 const as = (name: string) => ({ authorization: `Bearer token-${name}` })
@@ -422,7 +430,7 @@ describe('models and tasks', () => {
     }
   })
 
-  test('dropped images land in one folder, whatever their names try', async () => {
+  test('dropped images land in one place of the store, whatever their names try', async () => {
     const names = [
       '../../escape.png',
       '..\\..\\other.png',
@@ -441,10 +449,15 @@ describe('models and tasks', () => {
     })
     expect(made.statusCode).toBe(201)
     const { source } = world.engine.runs.get(made.json().id)!.params as { source: string }
-    expect(path.dirname(source)).toBe(uploadsDir)
-    expect((await readdir(source)).length).toBe(names.length)
-    expect(await readFile(path.join(source, 'plain.png'), 'utf8')).toBe('bytes')
-    expect(await readdir(path.dirname(uploadsDir))).not.toContain('escape.png')
+    expect(source).toBe(`upload:${made.json().id}`)
+    const images = `uploads/${made.json().id}/images/`
+    const kept = await dropped()
+    expect(kept.filter((key) => key.startsWith(images) && !key.slice(images.length).includes('/'))).toHaveLength(
+      names.length,
+    )
+    expect(kept).toHaveLength(names.length + 1)
+    expect(Buffer.from(await world.drops.get(`${images}plain.png`)).toString()).toBe('bytes')
+    expect(await readdir(uploadsDir)).toEqual([])
   })
 
   test.each([
@@ -472,6 +485,7 @@ describe('models and tasks', () => {
     const refused = await api.inject({ method: 'POST', url: '/api/batches', ...multipart(files) })
     expect([400, 413]).toContain(refused.statusCode)
     expect(world.engine.asked).toEqual([])
+    expect(await dropped()).toEqual([])
     expect(await readdir(uploadsDir)).toEqual([])
   })
 
@@ -481,16 +495,16 @@ describe('models and tasks', () => {
     )
     const refused = await api.inject({ method: 'POST', url: '/api/batches', ...multipart([['a.png', 'bytes']]) })
     expect(refused.json().code).toBe('MODEL_NOT_FOUND')
-    expect(await readdir(uploadsDir)).toEqual([])
+    expect(await dropped()).toEqual([])
   })
 
   test('images go two weeks after they were dropped', async () => {
     const made = await api.inject({ method: 'POST', url: '/api/batches', ...multipart([['a.png', 'bytes']]) })
     const day = 24 * 3_600_000
-    await removeOldUploads(uploadsDir, Date.now() + 13 * day)
-    expect(await readdir(uploadsDir)).toEqual([made.json().id])
-    await removeOldUploads(uploadsDir, Date.now() + 15 * day)
-    expect(await readdir(uploadsDir)).toEqual([])
+    await removeOldDrops(world.drops, Date.now() + 13 * day)
+    expect(await dropped()).toContain(`uploads/${made.json().id}/images/a.png`)
+    await removeOldDrops(world.drops, Date.now() + 15 * day)
+    expect(await dropped()).toEqual([])
   })
 
   test('results are a download, a document in a sandbox, or JSON', async () => {

@@ -5,13 +5,14 @@
 
 import sharp from 'sharp'
 import { createHash } from 'node:crypto'
+import { openDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
 import type { Engine, RunReport, StepReport } from '#core/runs'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
 import type { BatchView, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
-import { createMemoryStore, sha256Hex } from '#core/storage'
+import { createMemoryStore, sha256Hex, type ObjectStore } from '#core/storage'
 import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
 export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
@@ -272,6 +273,8 @@ export interface FakeWorld extends ApiPorts {
   readonly session: FakeSession
   readonly images: readonly DrawnImage[]
   readonly batchViews: BatchView[]
+  /** Where dropped images go. */
+  readonly drops: ObjectStore
 }
 
 const SESSION_RECORD: SessionRecord = {
@@ -311,12 +314,14 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   const session = new FakeSession(empty ? [] : drawScreens(images), images.length)
   const engine = new FakeEngine()
   const batchViews: BatchView[] = []
+  const drops = createMemoryStore()
   const models = new Map(empty ? [] : [[MODEL.name, structuredClone(MODEL) as ModelDetail]])
   const dataset = () => {
     if (empty) throw new PlatformError('DATASET_NOT_FOUND', 'no dataset "surfaces"; see gyre dataset list')
   }
   return {
     engine,
+    drops,
     identity: new FakeIdentity(),
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     session,
@@ -434,6 +439,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
         if (!view) throw new PlatformError('BATCH_NOT_FOUND', `no batch task "${id}"; see gyre batch list`)
         return view
       },
+      drop: (id) => openDrop(drops, id),
       async keepBundle(bundle) {
         return { sha256: sha256Hex(bundle), sizeBytes: bundle.length }
       },

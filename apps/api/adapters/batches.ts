@@ -1,5 +1,4 @@
-import path from 'node:path'
-import { batchRecord, batchResults, listBatches, type BatchRecord } from '#core/batch'
+import { batchRecord, batchResults, dropIn, listBatches, openDrop, type BatchRecord } from '#core/batch'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { Engine, RunReport } from '#core/runs'
 import { putBlob, type ObjectStore } from '#core/storage'
@@ -12,14 +11,14 @@ const FORMATS = { 'results.csv': 'csv', 'results.json': 'json', 'gallery.html': 
 >
 
 /** Tasks: how far they are stands in the store, whether they still run, their run knows. */
-export function batchesOf(store: ObjectStore, engine: Engine, uploadsDir: string): BatchPort {
+export function batchesOf(store: ObjectStore, engine: Engine): BatchPort {
   const view = async (record: BatchRecord | null, id: string): Promise<BatchView> => {
     const run = await engine.show(record?.run ?? id).catch(notFound)
     if (!record && run?.pipeline !== BATCH_PIPELINE)
       throw new PlatformError('BATCH_NOT_FOUND', `there is no batch task ${id}; list them with \`gyre batch list\``, {
         id,
       })
-    return toView(id, record, run, uploadsDir)
+    return toView(id, record, run)
   }
   return {
     async list() {
@@ -36,21 +35,19 @@ export function batchesOf(store: ObjectStore, engine: Engine, uploadsDir: string
     },
     show: async (id) => view(await batchRecord(store, id).catch(notFound), id),
     results: (id, format) => batchResults(store, id, FORMATS[format]),
+    drop: (id) => openDrop(store, id),
     keepBundle: (bundle) => putBlob(store, bundle),
   }
 }
 
 /** A task that has not got as far as its record is described by the parameters of its run. */
-function toView(id: string, record: BatchRecord | null, run: RunReport | null, uploadsDir: string): BatchView {
+function toView(id: string, record: BatchRecord | null, run: RunReport | null): BatchView {
   const params = (run?.params ?? {}) as { model?: string; source?: string; dataset?: string }
   const failed = run?.steps.find(({ status }) => status === 'failed')
   return {
     id,
     model: record?.model ?? params.model ?? 'an algorithm',
-    source: sourceOf(
-      record?.source ?? (params.dataset ? `dataset ${params.dataset}` : `folder ${params.source}`),
-      uploadsDir,
-    ),
+    source: record?.source ?? sourceOf(params),
     status: run?.status ?? (record?.endedAt ? 'completed' : 'failed'),
     startedAt: record?.startedAt ?? run?.startedAt ?? '',
     endedAt: record?.endedAt ?? run?.endedAt ?? null,
@@ -62,9 +59,9 @@ function toView(id: string, record: BatchRecord | null, run: RunReport | null, u
   }
 }
 
-/** Where dropped images lie is nobody's business. */
-function sourceOf(source: string, uploadsDir: string): string {
-  return source.startsWith(`folder ${uploadsDir}${path.sep}`) ? 'dropped images' : source
+function sourceOf({ source = '', dataset }: { readonly source?: string; readonly dataset?: string }): string {
+  if (dataset) return `dataset ${dataset}`
+  return dropIn(source) === null ? `folder ${source}` : 'dropped images'
 }
 
 function notFound(error: unknown): null {

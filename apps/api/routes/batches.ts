@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
-import path from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { ImageDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { requirePermission } from '../auth.ts'
 import { BATCH_PIPELINE, type BatchFormat } from '../ports.ts'
@@ -46,14 +45,14 @@ export function batchRoutes(
   server: Api,
   { ports: { batches, engine, identity }, settings, limits }: RouteContext,
 ): void {
-  const uploadFolder = (id: string) => path.join(settings.uploadsDir, id)
-  const receive = async (call: FastifyRequest, id: string): Promise<z.infer<typeof request>> => {
-    if (!call.isMultipart()) return parse(call.body)
-    const upload = await receiveUpload(call.parts(), uploadFolder(id), {
-      fileBytes: limits.uploadFileBytes,
-      totalBytes: limits.uploadTotalBytes,
+  const receive = async (call: FastifyRequest, drop: ImageDrop | null): Promise<z.infer<typeof request>> => {
+    if (!drop) return parse(call.body)
+    const fields = await receiveUpload(call.parts(), {
+      drop,
+      scratchDir: settings.uploadsDir,
+      limits: { fileBytes: limits.uploadFileBytes, totalBytes: limits.uploadTotalBytes },
     })
-    return parse({ model: upload.fields.model, source: upload.folder })
+    return parse({ model: fields.model, source: drop.source })
   }
 
   /** The bundle moves into the store, so that the run needs nothing of the caller's later. Only workers evaluate it. */
@@ -76,13 +75,14 @@ export function batchRoutes(
     },
     async (call, reply) => {
       const runId = `${BATCH_PIPELINE}-${Date.now().toString(36)}-${randomBytes(3).toString('hex')}`
+      const drop = call.isMultipart() ? await batches.drop(runId) : null
       try {
-        const params = await paramsOf(await receive(call, runId), call.principal)
+        const params = await paramsOf(await receive(call, drop), call.principal)
         const started = await engine.start(BATCH_PIPELINE, params, { by: call.principal.name, runId })
         return reply.code(201).send(started)
       } catch (error) {
         // A task that did not start needs no images.
-        await rm(uploadFolder(runId), { recursive: true, force: true })
+        await drop?.discard()
         throw error
       }
     },

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchRecord, batchResults, listBatches, runBatchTask, type BatchRow } from '#core/batch'
+import { batchRecord, batchResults, listBatches, openDrop, runBatchTask, type BatchRow } from '#core/batch'
 import { loadAlgorithm } from '#adapter/algorithm/load'
 import { addImages } from '#core/datasets'
 import type { Progress } from '#core/execution'
@@ -23,12 +23,19 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 /** One attempt at the task, as the engine makes it. */
 async function attempt(
-  overrides: { store?: ObjectStore; node?: string; signal?: AbortSignal; shardSize?: number; model?: string } = {},
+  overrides: {
+    store?: ObjectStore
+    node?: string
+    signal?: AbortSignal
+    shardSize?: number
+    model?: string
+    source?: string
+  } = {},
 ) {
   const scratchDir = await mkdtemp(path.join(folder, '.scratch-'))
   const { model = 'colours', shardSize = 4, node = 'batch', signal = new AbortController().signal } = overrides
   return runBatchTask(
-    { model, source: folder, shardSize },
+    { model, source: overrides.source ?? folder, shardSize },
     {
       store: overrides.store ?? store,
       runId: 'batch-task-1',
@@ -50,6 +57,29 @@ async function rows(id = 'batch-task-1'): Promise<BatchRow[]> {
 }
 
 describe('runBatchTask', () => {
+  it('gives dropped images their classes, wherever they came in', async () => {
+    const drop = await openDrop(store, 'd1')
+    const file = path.join(folder, 'part')
+    for (const [name, colour] of [
+      ['leaf ü (2).png', 'green'],
+      ['a.png', 'red'],
+    ] as const) {
+      await writeFile(file, await colourImage(colour))
+      await drop.keep(name, file)
+    }
+    await rm(file)
+    await attempt({ source: drop.source })
+    expect((await rows()).map((row) => [row.path, row.class])).toEqual([
+      ['a.png', 'red'],
+      ['leaf ü (2).png', 'green'],
+    ])
+    expect((await batchRecord(store, 'batch-task-1')).source).toBe('dropped images')
+  })
+
+  it('says of dropped images that are gone how long they are kept', async () => {
+    await expect(attempt({ source: 'upload:gone' })).rejects.toThrow('kept for two weeks; drop them again')
+  })
+
   it('gives every image of a folder its class and score, in the order of the paths', async () => {
     await mkdir(path.join(folder, 'b'))
     await writeFile(path.join(folder, 'b', 'sky.png'), await colourImage('blue'))
