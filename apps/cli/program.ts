@@ -111,9 +111,19 @@ function addProcesses(program: Command): void {
     .argument('[paths...]', 'only test files whose path contains one of these')
     .action(async (paths, options) => (await import('./verbs/test.ts')).test(paths, options))
 
-  verb(program, 'doctor', 'Check what this machine has of what Gyre needs').action(async (options) =>
-    (await import('./verbs/doctor.ts')).doctor(options),
-  )
+  verb(program, 'doctor', 'Check what this machine, or a cluster, has of what Gyre needs', [
+    './gyre doctor',
+    'KUBECONFIG=… GYRE_STORE=s3://parts ./gyre doctor --cluster',
+  ])
+    .option(
+      '--cluster',
+      'check the cluster, the S3 store and the Temporal server that are set; exit code 5 if unusable',
+    )
+    .action(async ({ cluster, ...options }) =>
+      cluster
+        ? (await import('./verbs/doctor-cluster.ts')).doctorCluster(options)
+        : (await import('./verbs/doctor.ts')).doctor(options),
+    )
 }
 
 function addServe(program: Command): void {
