@@ -76,6 +76,12 @@ export class Fleet {
     return this.next
   }
 
+  /** Looks at the store and acts; resolves when every backend that is to end has ended. */
+  async settle(): Promise<void> {
+    await this.reconcile()
+    await Promise.all(this.ending)
+  }
+
   names(): string[] {
     return [...this.endpoints.keys()].sort()
   }
@@ -168,7 +174,7 @@ export class Fleet {
       const endpoint = this.endpoints.get(name) ?? newEndpoint()
       this.endpoints.set(name, endpoint)
       // What is wrong with one endpoint must not stop the others.
-      await this.settle(name, endpoint, keys).then(
+      await this.bringUpToDate(name, endpoint, keys).then(
         () => (endpoint.trouble = null),
         (error: unknown) => this.note(name, endpoint, error),
       )
@@ -185,7 +191,7 @@ export class Fleet {
     this.options.log.error({ err: error, endpoint: name }, 'an endpoint cannot be brought up to date')
   }
 
-  private async settle(name: string, endpoint: Endpoint, keys: EndpointKeys): Promise<void> {
+  private async bringUpToDate(name: string, endpoint: Endpoint, keys: EndpointKeys): Promise<void> {
     const { store, warmMs, start } = this.options
     endpoint.traffic = await readShares(store, name, keys, endpoint.traffic)
     const wanted = wantedRevisions(keys, endpoint.traffic)

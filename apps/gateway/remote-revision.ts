@@ -10,7 +10,7 @@ import { connectionsTo, type Backend } from './backend.ts'
 
 const CONNECTION_LIFE_MS = 2_000
 const LOOK_EVERY_MS = 1_000
-const LOOK_AGAIN_MS = 100
+const LOOK_AGAIN_MS = 50
 const LOOK_LIMIT_MS = 2_000
 /** One look that finds nothing may have met the one Pod that just ends. */
 const LOOKS_UNTIL_DOWN = 2
@@ -66,7 +66,7 @@ export class RemoteRevision implements Backend {
       this.failedLooks = isThere ? 0 : this.failedLooks + 1
       if (isThere) this.set(true)
       else if (this.failedLooks >= LOOKS_UNTIL_DOWN) this.set(false)
-      await this.pause(isThere ? LOOK_EVERY_MS : LOOK_AGAIN_MS)
+      await this.pause(isThere ? LOOK_EVERY_MS : Math.min(LOOK_AGAIN_MS * 2 ** this.failedLooks, LOOK_EVERY_MS))
     }
   }
 

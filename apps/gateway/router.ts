@@ -106,6 +106,9 @@ async function internal(fleet: Fleet, request: IncomingMessage, response: Server
   if (request.method === 'POST' && path === '/internal/reconcile') {
     await fleet.reconcile()
     sendJson(response, 200, '{}')
+  } else if (request.method === 'POST' && path === '/internal/settle') {
+    await fleet.settle()
+    sendJson(response, 200, '{}')
   } else if (request.method === 'GET' && name !== undefined) {
     sendJson(response, 200, JSON.stringify(fleet.status(name)))
   } else throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no ${request.method} ${path}`)

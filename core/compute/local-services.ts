@@ -11,6 +11,8 @@ import type { RevisionStatus, ServiceHost } from './services.ts'
 const STATUS_TIMEOUT_MS = 10_000
 /** A reconciliation waits for no replica, only for the store. */
 const NUDGE_TIMEOUT_MS = 10_000
+/** Longer than a replica drains. */
+const SETTLE_TIMEOUT_MS = 90_000
 
 /** @param options - `gatewayUrl`: where the gateway answers, as `http://127.0.0.1:8100`. */
 export function createProcessServiceHost(options: { store: ObjectStore; gatewayUrl: string }): ServiceHost {
@@ -18,9 +20,9 @@ export function createProcessServiceHost(options: { store: ObjectStore; gatewayU
   const gatewayUrl = options.gatewayUrl.replace(/\/+$/, '')
 
   /** Asks the gateway to look at the store now; when it does not answer, it looks by itself soon or at its start. */
-  async function nudge(): Promise<void> {
-    const signal = AbortSignal.timeout(NUDGE_TIMEOUT_MS)
-    await fetch(`${gatewayUrl}/internal/reconcile`, { method: 'POST', signal }).catch(() => undefined)
+  async function nudge(what: 'reconcile' | 'settle' = 'reconcile'): Promise<void> {
+    const signal = AbortSignal.timeout(what === 'settle' ? SETTLE_TIMEOUT_MS : NUDGE_TIMEOUT_MS)
+    await fetch(`${gatewayUrl}/internal/${what}`, { method: 'POST', signal }).catch(() => undefined)
   }
 
   return {
@@ -48,10 +50,10 @@ export function createProcessServiceHost(options: { store: ObjectStore; gatewayU
     },
     async remove(endpoint) {
       await closeEndpoint(store, endpoint, 'remove')
-      await nudge()
+      await nudge('settle')
     },
     url: () => Promise.resolve(gatewayUrl),
-    reconcile: nudge,
+    reconcile: () => nudge(),
   }
 }
 

@@ -51,6 +51,7 @@ export {
   type InferTensor,
   type OutputTensor,
 } from './oip.ts'
+export { readObserved, recordObserved } from './observed.ts'
 export { proveEndpoint } from './prove.ts'
 export { ServiceTime } from './service-time.ts'
 export { ShareSchedule } from './share-schedule.ts'

@@ -13,6 +13,9 @@ import { LABELS, MANAGED_BY, type KubeObject } from './api.ts'
 export interface Manifest extends KubeObject {
   readonly apiVersion: string
   readonly kind: string
+  readonly metadata: KubeObject['metadata'] & {
+    readonly ownerReferences?: readonly { readonly name: string; readonly uid?: string | undefined }[]
+  }
   readonly spec: Readonly<Record<string, unknown>>
 }
 
@@ -43,6 +46,7 @@ export const GATEWAY = 'gyre-gateway'
 export const OWNER_LABEL = 'gyre.io/store'
 /** Digest of what was applied, so that what a newer Gyre or other settings want is noticed. */
 export const APPLIED = 'gyre.io/applied-sha256'
+export const APPLIED_AT = 'gyre.io/applied-at'
 /** Values of the component label. */
 export const COMPONENT = { endpoint: 'endpoint', gateway: 'gateway' } as const
 

@@ -6,7 +6,8 @@
  * H1  An object is applied only where it is missing or says something else than what is wanted, and never taken over from
  *     another installation: all of ours carry the digest of our store.
  * H2  Before a revision's Pods end, the gateways have heard that it is over.
- * H3  Nothing is deleted unless the store was read and does not want it.
+ * H3  Nothing is deleted unless the store, read after it was seen, does not want it: a record comes before its Deployment.
+ * H4  Of two hosts that want different objects (an upgrade, other settings) the one that started later has its way.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,9 +24,12 @@ import {
   readRevision,
   readShares,
   readTraffic,
+  recordObserved,
   wantedRevisions,
   writeTraffic,
   type EndpointKeys,
+  type RevisionRecord,
+  type Shares,
 } from '#core/serving'
 import { canonicalJson, digestJson, sha256Hex, type ObjectStore } from '#core/storage'
 import type { RevisionSpec, RevisionStatus, ServiceHost, Traffic } from '../services.ts'
@@ -33,6 +37,7 @@ import { KubeError, LABELS, type ClusterSettings, type KubeObject, type KubeRequ
 import { revisionStatus, type DeploymentObject, type ReplicaPod } from './replica-trouble.ts'
 import {
   APPLIED,
+  APPLIED_AT,
   COMPONENT,
   DEFAULT_RESOURCES,
   GATEWAY,
@@ -93,12 +98,20 @@ class KubernetesServiceHost implements ServiceHost {
   readonly #settings: KubernetesServiceSettings
   readonly #serving: ServingSettings
   readonly #groups = new Map<string, { readonly isThere: boolean; readonly at: number }>()
+  readonly #patienceMs: number
+  // What was read once and cannot change, or only with a newer key, so that looking costs one listing of the store.
+  readonly #knownRecords = new Map<string, RevisionRecord>()
+  readonly #knownShares = new Map<string, Shares>()
+  readonly #observed = new Map<string, string>()
+  readonly #startedAt = new Date().toISOString()
+  #hasAnnounced = false
   #reconciling: Promise<void> | null = null
 
   constructor(settings: KubernetesServiceSettings) {
     const { images, storeSecret, podEnv, store, drainSeconds = 15, resources = DEFAULT_RESOURCES } = settings
     const owner = sha256Hex(Buffer.from(canonicalJson(store))).slice(0, 16)
     this.#settings = settings
+    this.#patienceMs = settings.patienceMs ?? 60_000
     this.#serving = { image: images.inference, storeSecret, podEnv, store, owner, drainSeconds, resources }
   }
 
@@ -111,7 +124,7 @@ class KubernetesServiceHost implements ServiceHost {
       )
     const record = await createRevision(this.#settings.objects, spec)
     await this.#bringUpGateway()
-    await this.#bringUp(record)
+    await this.#bringUp(record, await this.#find<DeploymentObject>('Deployment', revisionName(record)))
   }
 
   async setTraffic(endpoint: string, traffic: Traffic): Promise<void> {
@@ -124,31 +137,25 @@ class KubernetesServiceHost implements ServiceHost {
   }
 
   async status(endpoint: string): Promise<readonly RevisionStatus[]> {
-    const records = await liveRevisions(this.#settings.objects, endpoint)
-    if (records.length === 0) return []
-    const selector = `${LABELS.component}=${COMPONENT.endpoint},${LABELS.endpoint}=${endpoint}`
+    const keys = (await listEndpointKeys(this.#settings.objects)).get(endpoint)
+    if (!keys) return []
     const [deployments, pods] = await Promise.all([
-      this.#list<DeploymentObject>('Deployment', selector),
-      this.#list<ReplicaPod>('Pod', selector),
+      this.#listOf<DeploymentObject>('Deployment', endpoint),
+      this.#listOf<ReplicaPod>('Pod', endpoint),
     ])
-    return records.map((record) => {
-      const isOfRevision = ({ metadata }: KubeObject) => metadata.labels?.[LABELS.revision] === String(record.revision)
-      const deployment = deployments.find(isOfRevision) ?? null
-      return revisionStatus(record, deployment, pods.filter(isOfRevision), this.#settings.patienceMs ?? 60_000)
-    })
+    const wanted = wantedRevisions(keys, await this.#shares(endpoint, keys))
+    return statuses(await this.#records(endpoint, wanted), deployments, pods, this.#patienceMs)
   }
 
   async retire(endpoint: string, revision: number): Promise<void> {
     await markRetired(this.#settings.objects, endpoint, revision)
-    const keys = (await listEndpointKeys(this.#settings.objects)).get(endpoint)
-    if (keys) await this.#settle(endpoint, keys, await this.#deployments(endpoint))
+    await this.#settleNow(endpoint)
   }
 
   async remove(endpoint: string): Promise<void> {
     const { objects } = this.#settings
     await closeEndpoint(objects, endpoint, 'remove')
-    await this.#endRevisions(await this.#deployments(endpoint))
-    if (await this.#hasRoutes()) await this.#delete('HTTPRoute', endpoint)
+    await this.#settleNow(endpoint)
     const isLast = !(await this.#isAnythingWanted())
     if (isLast) await this.#removeGateway()
     const parts = [`${LABELS.component}=${COMPONENT.endpoint},${LABELS.endpoint}=${endpoint}`]
@@ -172,84 +179,126 @@ class KubernetesServiceHost implements ServiceHost {
 
   async #reconcile(): Promise<void> {
     const { objects, log } = this.#settings
-    const listed = await listEndpointKeys(objects)
-    const deployments = await this.#deployments()
+    const deployments = await this.#listOf<DeploymentObject>('Deployment')
+    const pods = await this.#listOf<ReplicaPod>('Pod')
+    const listed = await listEndpointKeys(objects) // After the Deployments (H3).
+    let wanted = 0
     for (const [endpoint, keys] of listed) {
-      const ofEndpoint = deployments.filter(({ metadata }) => metadata.labels?.[LABELS.endpoint] === endpoint)
+      const isOfEndpoint = ({ metadata }: KubeObject) => metadata.labels?.[LABELS.endpoint] === endpoint
+      const ofEndpoint = deployments.filter(isOfEndpoint)
       // What is wrong with one endpoint must not stop the others.
-      await this.#settle(endpoint, keys, ofEndpoint).catch((error: unknown) =>
-        log.error({ err: error, endpoint }, 'an endpoint cannot be brought up to date'),
-      )
+      try {
+        const records = await this.#settle(endpoint, keys, ofEndpoint)
+        wanted += records.length
+        await this.#observe(endpoint, statuses(records, ofEndpoint, pods.filter(isOfEndpoint), this.#patienceMs))
+      } catch (error) {
+        log.error({ err: error, endpoint }, 'an endpoint cannot be brought up to date')
+        wanted += 1
+      }
     }
-    const strangers = deployments.filter(({ metadata }) => !listed.has(metadata.labels?.[LABELS.endpoint] ?? ''))
-    await this.#endRevisions(strangers)
-    if (await this.#isAnythingWanted()) await this.#bringUpGateway()
-    else await this.#removeGateway()
+    await this.#endRevisions(
+      deployments.filter(({ metadata }) => !listed.has(metadata.labels?.[LABELS.endpoint] ?? '')),
+    )
+    if (wanted > 0) await this.#bringUpGateway()
+    else if (!(await this.#isAnythingWanted())) await this.#removeGateway()
   }
 
-  /** Makes one endpoint as the store wants it. */
-  async #settle(endpoint: string, keys: EndpointKeys, deployments: readonly DeploymentObject[]): Promise<void> {
+  async #settleNow(endpoint: string): Promise<void> {
+    const deployments = await this.#listOf<DeploymentObject>('Deployment', endpoint)
+    const keys = (await listEndpointKeys(this.#settings.objects)).get(endpoint)
+    if (keys) await this.#settle(endpoint, keys, deployments)
+  }
+
+  /** Makes one endpoint as the store wants it. @returns the revisions that are to run. */
+  async #settle(
+    endpoint: string,
+    keys: EndpointKeys,
+    deployments: readonly DeploymentObject[],
+  ): Promise<readonly RevisionRecord[]> {
     const { objects, warmMs = 600_000 } = this.#settings
-    const shares = await readShares(objects, endpoint, keys, null)
-    const wanted: string[] = []
-    for (const revision of wantedRevisions(keys, shares)) {
-      const record = await readRevision(objects, endpoint, revision)
-      if (isIdle(record, shares, warmMs)) await markRetired(objects, endpoint, revision)
-      else wanted.push(await this.#bringUp(record))
-    }
+    const shares = await this.#shares(endpoint, keys)
+    const wanted: RevisionRecord[] = []
+    for (const record of await this.#records(endpoint, wantedRevisions(keys, shares)))
+      if (isIdle(record, shares, warmMs)) await markRetired(objects, endpoint, record.revision)
+      else wanted.push(record)
+    const names = wanted.map(revisionName)
+    for (const [i, record] of wanted.entries())
+      await this.#bringUp(record, deployments.find(({ metadata }) => metadata.name === names[i]) ?? null)
     if (await this.#hasRoutes()) {
       if (wanted.length > 0) await this.#route(endpoint)
       else await this.#delete('HTTPRoute', endpoint)
     }
-    await this.#endRevisions(deployments.filter(({ metadata }) => !wanted.includes(metadata.name)))
+    await this.#endRevisions(deployments.filter(({ metadata }) => !names.includes(metadata.name)))
+    return wanted
   }
 
-  /** @returns the name of its Deployment. */
-  async #bringUp(record: RevisionSpec): Promise<string> {
+  /** For those who may not look at the cluster themselves. */
+  async #observe(endpoint: string, status: readonly RevisionStatus[]): Promise<void> {
+    const digest = digestJson(status)
+    if (this.#observed.get(endpoint) === digest) return
+    await recordObserved(this.#settings.objects, endpoint, status)
+    this.#observed.set(endpoint, digest)
+  }
+
+  async #shares(endpoint: string, keys: EndpointKeys): Promise<Shares | null> {
+    const shares = await readShares(this.#settings.objects, endpoint, keys, this.#knownShares.get(endpoint) ?? null)
+    if (shares) this.#knownShares.set(endpoint, shares)
+    return shares
+  }
+
+  /** They never change, so each is read once. */
+  async #records(endpoint: string, revisions: readonly number[]): Promise<readonly RevisionRecord[]> {
+    return Promise.all(
+      revisions.map(async (revision) => {
+        const name = revisionName({ endpoint, revision })
+        const record = this.#knownRecords.get(name) ?? (await readRevision(this.#settings.objects, endpoint, revision))
+        this.#knownRecords.set(name, record)
+        return record
+      }),
+    )
+  }
+
+  async #bringUp(record: RevisionSpec, standing: DeploymentObject | null): Promise<void> {
+    // What an autoscaler decides is no part of what is wanted.
+    const digest = digestJson(revisionObjects(record, this.#serving, { autoscale: false }))
+    if (!this.#mustApply(revisionName(record), standing, digest)) return
     const autoscale = await this.#isInstalled('metrics.k8s.io/v1beta1')
-    const standing = await this.#find<DeploymentObject>('Deployment', revisionName(record))
-    const asWanted = revisionObjects(record, this.#serving, { autoscale })
-    const replicas = autoscale ? standing?.spec?.replicas : undefined
-    const wanted = replicas ? revisionObjects(record, this.#serving, { autoscale, replicas }) : asWanted
-    await this.#bringUpObjects(wanted, standing, digestJson(asWanted))
-    return revisionName(record)
+    const replicas = (autoscale && standing?.spec?.replicas) || record.replicas
+    await this.#applyAll(revisionObjects(record, this.#serving, { autoscale, replicas }), digest)
   }
 
   async #bringUpGateway(): Promise<void> {
     if (await this.#hasRoutes()) return this.#removeGateway()
     const wanted = gatewayObjects(this.#serving)
-    const isNew = await this.#bringUpObjects(
-      wanted,
-      await this.#find<DeploymentObject>('Deployment', GATEWAY),
-      digestJson(wanted),
-    )
-    if (isNew) await announceGateway(this.#settings.objects, await this.url())
+    const standing = await this.#find<DeploymentObject>('Deployment', GATEWAY)
+    const digest = digestJson(wanted)
+    if (this.#mustApply(GATEWAY, standing, digest)) await this.#applyAll(wanted, digest)
+    else if (this.#hasAnnounced) return
+    await announceGateway(this.#settings.objects, await this.url())
+    this.#hasAnnounced = true
   }
 
-  /** @returns whether there was something to do (H1). */
-  async #bringUpObjects(
-    { deployment, owned }: RevisionObjects,
-    standing: DeploymentObject | null,
-    digest: string,
-  ): Promise<boolean> {
-    const { name, labels } = deployment.metadata
-    if (standing && standing.metadata.labels?.[OWNER_LABEL] !== labels?.[OWNER_LABEL])
+  /** Whether a Deployment is missing or not as wanted (H1, H4). @throws {PlatformError} `ENDPOINT_CONFLICT` for a stranger's. */
+  #mustApply(name: string, standing: DeploymentObject | null, digest: string): boolean {
+    if (!standing || standing.metadata.deletionTimestamp) return true
+    const { labels, annotations } = standing.metadata
+    if (labels?.[OWNER_LABEL] !== this.#serving.owner)
       throw new PlatformError(
         'ENDPOINT_CONFLICT',
         `the Deployment ${name} in namespace ${this.#settings.api.namespace} belongs to an installation with another store; use another namespace`,
         { name },
       )
-    if (standing?.metadata.annotations?.[APPLIED] === digest && !standing.metadata.deletionTimestamp) return false
-    // The digest goes on last: a crash in between leaves something that is not as wanted.
-    const { metadata } = await this.#apply(deployment)
-    const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name, uid: metadata.uid }
+    return annotations?.[APPLIED] !== digest && (annotations?.[APPLIED_AT] ?? '') < this.#startedAt
+  }
+
+  async #applyAll({ deployment, owned }: RevisionObjects, digest: string): Promise<void> {
+    const { uid } = (await this.#apply(deployment)).metadata
+    const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment.metadata.name, uid }
     for (const object of owned)
-      await this.#apply({
-        ...object,
-        metadata: { ...object.metadata, ownerReferences: [owner] } as KubeObject['metadata'],
-      })
-    await this.#apply({ ...deployment, metadata: { ...deployment.metadata, annotations: { [APPLIED]: digest } } })
-    return true
+      await this.#apply({ ...object, metadata: { ...object.metadata, ownerReferences: [owner] } })
+    // The digest goes on last: a crash before that leaves something that is not as wanted.
+    const annotations = { [APPLIED]: digest, [APPLIED_AT]: new Date().toISOString() }
+    await this.#apply({ ...deployment, metadata: { ...deployment.metadata, annotations } })
   }
 
   /** Deletes Deployments, and with them what they own (H2). */
@@ -272,7 +321,7 @@ class KubernetesServiceHost implements ServiceHost {
   async #isAnythingWanted(): Promise<boolean> {
     const { objects } = this.#settings
     for (const [endpoint, keys] of await listEndpointKeys(objects))
-      if (wantedRevisions(keys, await readShares(objects, endpoint, keys, null)).length > 0) return true
+      if (wantedRevisions(keys, await this.#shares(endpoint, keys)).length > 0) return true
     return false
   }
 
@@ -283,8 +332,7 @@ class KubernetesServiceHost implements ServiceHost {
       const deployment = await this.#find<DeploymentObject>('Deployment', GATEWAY)
       if ((deployment?.status?.readyReplicas ?? 0) > 0) return
       const pods = await this.#list<ReplicaPod>('Pod', `${LABELS.component}=${COMPONENT.gateway}`)
-      const { patienceMs = 60_000 } = this.#settings
-      const { trouble, waiting } = revisionStatus({ revision: 0, replicas: 1 }, deployment, pods, patienceMs)
+      const { trouble, waiting } = revisionStatus({ revision: 0, replicas: 1 }, deployment, pods, this.#patienceMs)
       if (trouble !== null || performance.now() > deadline)
         throw new PlatformError(
           'GATEWAY_UNAVAILABLE',
@@ -364,9 +412,10 @@ class KubernetesServiceHost implements ServiceHost {
     return isThere
   }
 
-  async #deployments(endpoint?: string): Promise<readonly DeploymentObject[]> {
-    const parts = [`${LABELS.component}=${COMPONENT.endpoint}`, ...(endpoint ? [`${LABELS.endpoint}=${endpoint}`] : [])]
-    return this.#list<DeploymentObject>('Deployment', parts.join(','))
+  /** Everything of this kind that belongs to an endpoint, or to any. */
+  #listOf<T extends KubeObject>(kind: string, endpoint?: string): Promise<readonly T[]> {
+    const ofEndpoint = endpoint === undefined ? [] : [`${LABELS.endpoint}=${endpoint}`]
+    return this.#list<T>(kind, [`${LABELS.component}=${COMPONENT.endpoint}`, ...ofEndpoint].join(','))
   }
 
   async #untilGone(endpoint: string, selectors: readonly string[]): Promise<void> {
@@ -430,6 +479,18 @@ class KubernetesServiceHost implements ServiceHost {
       throw error instanceof KubeError ? clusterError(error, this.#settings.api.server) : error
     }
   }
+}
+
+function statuses(
+  records: readonly RevisionRecord[],
+  deployments: readonly DeploymentObject[],
+  pods: readonly ReplicaPod[],
+  patienceMs: number,
+): readonly RevisionStatus[] {
+  return records.map((record) => {
+    const isOfRevision = ({ metadata }: KubeObject) => metadata.labels?.[LABELS.revision] === String(record.revision)
+    return revisionStatus(record, deployments.find(isOfRevision) ?? null, pods.filter(isOfRevision), patienceMs)
+  })
 }
 
 interface RouteCondition {
