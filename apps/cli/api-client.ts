@@ -8,6 +8,8 @@ import type { RunReport } from '#core/runs'
 const PATIENCE_MS = 15_000
 const PAUSE_MS = 100
 
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
 export class ApiClient {
   constructor(
     readonly baseUrl: string,
@@ -22,20 +24,28 @@ export class ApiClient {
     return this.#call('POST', path, body)
   }
 
+  put<T>(path: string, body: unknown): Promise<T> {
+    return this.#call('PUT', path, body)
+  }
+
+  delete<T = null>(path: string): Promise<T> {
+    return this.#call('DELETE', path)
+  }
+
   async bytes(path: string): Promise<Uint8Array> {
     const answer = await this.#request('GET', path)
     if (answer.statusCode >= 400) throw problemOf(answer.statusCode, await answer.body.text(), `GET ${path}`)
     return new Uint8Array(await answer.body.arrayBuffer())
   }
 
-  async #call<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
+  async #call<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const answer = await this.#request(method, path, body)
     const text = await answer.body.text()
     if (answer.statusCode >= 400) throw problemOf(answer.statusCode, text, `${method} ${path}`)
     return (text === '' ? null : JSON.parse(text)) as T
   }
 
-  async #request(method: 'GET' | 'POST', path: string, body?: unknown, signal?: AbortSignal) {
+  async #request(method: Method, path: string, body?: unknown, signal?: AbortSignal) {
     const headers = {
       authorization: `Bearer ${this.token}`,
       accept: 'application/json',

@@ -107,7 +107,14 @@ function addProcesses(program: Command): void {
   verb(program, 'test', 'Run every test that this machine can, and say what was left out', [
     './gyre test',
     './gyre test test/core/clustering',
+    './gyre test --suite cluster',
   ])
+    .addOption(
+      new Option('--suite <name>', 'only what runs on this machine alone, or only what runs on a cluster').choices([
+        'local',
+        'cluster',
+      ]),
+    )
     .argument('[paths...]', 'only test files whose path contains one of these')
     .action(async (paths, options) => (await import('./verbs/test.ts')).test(paths, options))
 

@@ -1,5 +1,6 @@
 /**
- * The stack that a verb works with: the one that runs on the state folder, else one of its own, stopped at its end.
+ * The stack that a verb works with: the server that GYRE_API_URL names, else the stack that runs on the state folder, else
+ * one of its own, stopped at its end.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { isPlatformError, PlatformError } from '#core/errors'
@@ -10,7 +11,7 @@ import type { Invocation } from './invocation.ts'
 
 export interface StackUse {
   readonly api: ApiClient
-  readonly info: StackInfo
+  readonly info: Pick<StackInfo, 'apiUrl' | 'gatewayUrl' | 'temporalAddress' | 'temporalUiUrl'>
   readonly state: StateFolder
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
@@ -30,10 +31,11 @@ export async function withStack<T>(invocation: Invocation, body: (use: StackUse)
   const leave = state.enter()
   let own: Stack | null = null
   try {
-    const found = await findOrStart(state, invocation)
+    const server = serverOf(invocation.env, state)
+    const found = server ? { info: server.info, own: null } : await findOrStart(state, invocation)
     own = found.own
     const { info } = found
-    const api = new ApiClient(info.apiUrl, state.ownerToken())
+    const api = new ApiClient(info.apiUrl, server?.token ?? state.ownerToken())
     return await body({ api, info, state, signal: interrupt.signal, own: own !== null })
   } catch (error) {
     if (interrupt.signal.aborted) throw new Interrupted()
@@ -43,6 +45,31 @@ export async function withStack<T>(invocation: Invocation, body: (use: StackUse)
     if (own) await stopUnlessHurried(own, interrupt)
     interrupt.dispose()
   }
+}
+
+/**
+ * A server of a team or of a cluster, where the environment names one.
+ *
+ * @throws {PlatformError} `INVALID_INPUT` without a token for it: the key of this machine's own stack goes to no other one.
+ */
+function serverOf(env: NodeJS.ProcessEnv, state: StateFolder): { info: StackUse['info']; token: string } | null {
+  const apiUrl = env['GYRE_API_URL']
+  if (!apiUrl) return null
+  const hostname = URL.canParse(apiUrl) ? new URL(apiUrl).hostname : null
+  if (hostname === null)
+    throw new PlatformError(
+      'INVALID_INPUT',
+      `GYRE_API_URL "${apiUrl}" is no address; write for example https://gyre.example`,
+    )
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+  const token = env['GYRE_API_TOKEN'] ?? (isHere ? state.ownerToken() : null)
+  if (!token)
+    throw new PlatformError(
+      'INVALID_INPUT',
+      `GYRE_API_TOKEN is not set, which ${apiUrl} wants to see; an owner makes one with gyre user token NAME`,
+    )
+  const url = apiUrl.replace(/\/+$/, '')
+  return { info: { apiUrl: url, gatewayUrl: url, temporalAddress: '', temporalUiUrl: null }, token }
 }
 
 /** Two commands at once may both find no stack: the one that comes second to the lock uses the other's. */
@@ -91,18 +118,18 @@ export interface Interrupt {
   dispose(): void
 }
 
-export function onInterrupt(): Interrupt {
+export function onInterrupt(signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']): Interrupt {
   const controller = new AbortController()
   let second = () => {}
   const handle = () => {
     if (controller.signal.aborted) second()
     else controller.abort(new Interrupted())
   }
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, handle)
+  for (const name of signals) process.on(name, handle)
   return {
     signal: controller.signal,
     onSecond: (callback) => (second = callback),
-    dispose: () => ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((name) => process.off(name, handle)),
+    dispose: () => signals.forEach((name) => process.off(name, handle)),
   }
 }
 

@@ -21,7 +21,8 @@ const log = createLogger('front')
 
 /** A connection on which nothing happens in either direction is closed; event streams say something every 15 s. */
 const SILENCE_MS = 300_000
-const HEADERS_MS = 30_000
+const HEADERS_MS = 80_000
+const KEEP_ALIVE_MS = 75_000
 const CONNECTIONS = 10_000
 const CERTIFICATE_POLL_MS = 30_000
 const DRAIN_LIMIT_MS = 8_000
@@ -41,6 +42,7 @@ async function run(config: FrontConfig): Promise<void> {
   const server = config.tls ? await tlsServer(config.tls) : createPlainServer()
   server.on('request', createFront({ ...config, doorkeeper: createDoorkeeper(store, { door: 'endpoints' }) }))
   server.headersTimeout = HEADERS_MS
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   server.requestTimeout = 0 // An upload takes as long as it takes, while something arrives.
   server.setTimeout(SILENCE_MS)
   server.maxConnections = CONNECTIONS

@@ -38,8 +38,8 @@ export interface Stack {
   readonly state: StateFolder
   /** Takes renewed certificates. */
   reload(): void
-  /** Stops all, children first to last; `hurry` kills at once. */
-  stop(options?: { hurry?: boolean }): Promise<void>
+  /** Stops all, children first to last; `hurry` kills at once, `regardless` waits for no command that uses it. */
+  stop(options?: { hurry?: boolean; regardless?: boolean }): Promise<void>
 }
 
 const DRAIN_MS = 10_000
@@ -236,17 +236,17 @@ class ProcessTree implements Stack {
     if (front) process.kill(front.pid, 'SIGHUP')
   }
 
-  async stop({ hurry = false } = {}): Promise<void> {
-    await this.#waitForOtherCommands(hurry)
+  async stop({ hurry = false, regardless = false } = {}): Promise<void> {
+    if (!hurry && !regardless) await this.#waitForOtherCommands()
     await this.abandon(hurry ? 0 : DRAIN_MS)
     this.state.remove('stack.json')
     this.release()
   }
 
   /** A command that began to use this stack meanwhile keeps it up until it is done. */
-  async #waitForOtherCommands(hurry: boolean): Promise<void> {
+  async #waitForOtherCommands(): Promise<void> {
     let told = false
-    for (let others = this.state.otherClients(); !hurry && others.length > 0; others = this.state.otherClients()) {
+    for (let others = this.state.otherClients(); others.length > 0; others = this.state.otherClients()) {
       if (!told) this.options.say(`waiting for another gyre command (process ${others[0]?.pid}) that uses this stack`)
       told = true
       await delay(100)
