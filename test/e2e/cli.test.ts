@@ -234,6 +234,21 @@ describe('the command line', () => {
     expect(await gyre(['dev', '--port', 'many'])).toMatchObject({ code: 2 })
   })
 
+  it('works with the server that the environment names, for whoever has a token of it', async () => {
+    const { apiUrl } = JSON.parse(readFileSync(path.join(state, 'stack.json'), 'utf8')) as { apiUrl: string }
+    const token = readFileSync(path.join(state, 'owner-token'), 'utf8').trim()
+    const elsewhere = (env: NodeJS.ProcessEnv) =>
+      gyre(['dataset', 'list', '--json', '--no-start', '--state', folders.create()], { GYRE_API_URL: apiUrl, ...env })
+    expect(await elsewhere({ GYRE_API_TOKEN: token })).toMatchObject({
+      code: 0,
+      stdout: (await on('dataset', 'list', '--json')).stdout,
+    })
+    expect((await elsewhere({ GYRE_API_TOKEN: 'another' })).stdout).toContain('UNAUTHENTICATED')
+    const far = await elsewhere({ GYRE_API_URL: 'https://gyre.example' })
+    expect(far).toMatchObject({ code: 2, stderr: expect.stringContaining('GYRE_API_TOKEN is not set') as string })
+    expect(await elsewhere({ GYRE_API_URL: 'gyre.example' })).toMatchObject({ code: 2 })
+  })
+
   it(
     'keeps a state while its stack stops, as a backup that restores elsewhere',
     async () => {
