@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           ...shared,
-          name: 'gyre',
+          name: 'local',
           include: ['test/**/*.test.ts'],
           exclude: ['test/cluster/**'],
           testTimeout: 60_000,

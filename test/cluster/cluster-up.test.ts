@@ -18,9 +18,9 @@ import {
   clusterUp,
   forwardHostPorts,
   loadImages,
+  kubeFolder,
   probeCluster,
 } from '../../infra/local/cluster/index.ts'
-import { kubeFolder } from '../../infra/local/cluster/kube-binary.ts'
 import { writeTinyImage } from '../support/tiny-image.ts'
 
 const run = promisify(execFile)

@@ -36,7 +36,17 @@ export async function up(options: ClusterUpOptions): Promise<void> {
     const took = cluster.started ? duration(cluster.ms) : 'up already'
     return [
       row('cluster', `${describe(cluster.kind, status)}`, took),
-      ...(images ? [row('images', `${images.worker}, ${images.inference}`, duration(imagesMs))] : []),
+      ...(images
+        ? [
+            row(
+              'images',
+              Object.values(images)
+                .map((name) => name.replace('localhost/', ''))
+                .join(', '),
+              duration(imagesMs),
+            ),
+          ]
+        : []),
       ...(status.hostPorts.length > 0 ? [row('host', hostPortsText(status))] : []),
       '',
       ...howToUse(status),

@@ -4,10 +4,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { installationRoot } from '#core/execution'
+import { kubeFolder } from '../../../infra/local/cluster/index.ts'
 import { cacheFolder, requireTemporalBinary } from '../../../infra/local/index.ts'
 import { AnsweredFailure } from '../failure.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
 import { counted } from '../words.ts'
+
+export interface TestOptions extends CommonOptions {
+  /** A project of vitest.config.ts; all where left out. */
+  readonly suite?: string
+}
 
 /** The part of vitest's JSON report that is summed here. */
 interface TestReport {
@@ -20,13 +26,14 @@ interface TestReport {
   }[]
 }
 
-export async function test(paths: readonly string[], options: CommonOptions): Promise<void> {
+export async function test(paths: readonly string[], options: TestOptions): Promise<void> {
   const invocation = new Invocation(options)
   await requireTemporalBinary((line) => invocation.remark(`gyre: ${line}`), invocation.env)
   const folder = mkdtempSync(path.join(os.tmpdir(), 'gyre-test-'))
   try {
     const file = path.join(folder, 'report.json')
-    const status = await vitest(paths, file, invocation)
+    const chosen = options.suite ? [`--project=${options.suite}`] : []
+    const status = await vitest([...chosen, ...paths], file, invocation)
     tell(invocation, readReport(file), status)
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -34,12 +41,12 @@ export async function test(paths: readonly string[], options: CommonOptions): Pr
 }
 
 /** What we built for this machine lies in the cache: tests look for their servers on PATH. */
-function vitest(paths: readonly string[], reportFile: string, { env, json }: Invocation): Promise<number> {
+function vitest(chosen: readonly string[], reportFile: string, { env, json }: Invocation): Promise<number> {
   const program = path.join(installationRoot(), 'node_modules', 'vitest', 'vitest.mjs')
-  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...paths]
+  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...chosen]
   const child = spawn(process.execPath, [program, ...args], {
     cwd: installationRoot(),
-    env: { ...env, PATH: `${cacheFolder(env)}${path.delimiter}${env['PATH'] ?? ''}` },
+    env: { ...env, PATH: [cacheFolder(env), kubeFolder(env), env['PATH'] ?? ''].join(path.delimiter) },
     // With --json standard output carries one value alone.
     stdio: ['ignore', json ? 2 : 'inherit', 'inherit'],
   })

@@ -1,5 +1,7 @@
 /** Gyre's own images in the cluster of a state folder: built from this installation, loaded, and written down. */
 import { spawn } from 'node:child_process'
+import { readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { PlatformError } from '#core/errors'
@@ -31,6 +33,7 @@ export async function loadGyreImages(
   const folder = new ClusterFolder(state)
   const built = await build(folder.at('images'), say, env)
   await loadImages(state, built, env)
+  removeOthers(folder.at('images'), built)
   const nameOf = (wanted: keyof GyreImages) => built.find(({ role }) => role === wanted)?.name ?? notBuilt(wanted)
   const images = { worker: nameOf('worker'), inference: nameOf('inference') }
   folder.write('images.json', images)
@@ -46,6 +49,12 @@ async function build(out: string, say: (line: string) => void, env: NodeJS.Proce
   const [printed, code] = await Promise.all([text(child.stdout), ended])
   if (code === 0) return (JSON.parse(printed) as { images: BuiltImage[] }).images
   throw new PlatformError('CLUSTER_IMAGE_REFUSED', `Gyre's images could not be built: ${last || `exit code ${code}`}`)
+}
+
+/** Archives of former builds, some hundred MiB each. */
+function removeOthers(out: string, built: readonly BuiltImage[]): void {
+  const current = new Set(built.map(({ tar }) => path.basename(tar)))
+  for (const name of readdirSync(out)) if (!current.has(name)) rmSync(path.join(out, name), { force: true })
 }
 
 function notBuilt(role: string): never {

@@ -13,4 +13,5 @@ export {
   type RunningCluster,
 } from './cluster.ts'
 export type { ClusterKind } from './cluster-folder.ts'
+export { kubeFolder } from './kube-binary.ts'
 export { loadGyreImages, type GyreImages } from './gyre-images.ts'

@@ -117,6 +117,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%, imagefs.inodesFree: 1%}
 eventRecordQPS: 0
+nodeStatusUpdateFrequency: 1s
 oomScoreAdj: 0
 maxOpenFiles: $(ulimit -Hn)
 END
