@@ -19,7 +19,7 @@ import {
   type SessionState,
 } from '#core/labelling'
 import type { annotate, StepInput } from '#core/steps'
-import { createMemoryStore, readBlob, type ObjectStore } from '#core/storage'
+import { createMemoryStore, readBlob, readLease, type ObjectStore } from '#core/storage'
 import type { FinalLabel } from '../../../core/labelling/engine.ts'
 import { hostSessionOn, type OpenMaterial } from '../../../core/labelling/host.ts'
 import { simulatedAnswer } from '../../../core/labelling/simulate.ts'
@@ -70,7 +70,7 @@ interface Life {
 }
 
 /** Starts a host; `kill` aborts it, as a dying process would leave the store. */
-function live(store: ObjectStore, annotator: 'web' | 'simulated'): Life {
+function live(store: ObjectStore, annotator: 'web' | 'simulated', host?: string): Life {
   const abort = new AbortController()
   const states: SessionState[] = []
   const committed: FinalLabel[][] = []
@@ -93,7 +93,11 @@ function live(store: ObjectStore, annotator: 'web' | 'simulated'): Life {
     progress: () => undefined,
   }
   const onState = (state: SessionState): void => void states.push(state)
-  const done = hostSessionOn(openMaterial, inputOf(annotator), ctx, { sessionId: SESSION, onState })
+  const done = hostSessionOn(openMaterial, inputOf(annotator), ctx, {
+    sessionId: SESSION,
+    onState,
+    ...(host && { host }),
+  })
   done.catch(() => undefined)
   const kill = async (): Promise<void> => {
     abort.abort(new Error('killed'))
@@ -193,6 +197,31 @@ describe('a session that people answer', () => {
     expect(await closed.next('anna', 3)).toEqual([])
     expect(await closed.state()).toMatchObject({ status: 'certified' })
     await expect(closed.undo('anna')).rejects.toMatchObject({ code: 'SESSION_CLOSED' })
+  })
+
+  // Any address of 127.0.0.0/8 is there on Linux alone.
+  it.runIf(process.platform === 'linux')(
+    'is found at the address that its host was given, and there alone',
+    async () => {
+      const store = createMemoryStore()
+      const life = live(store, 'web', '127.0.0.2')
+      await reach(store)
+      const { url, token } = (await readLease<{ url: string; token: string }>(store, `session-${SESSION}`))!.data!
+      expect(new URL(url).hostname).toBe('127.0.0.2')
+      const ask = (at: string, bearer: string) =>
+        fetch(`${at}/state`, { method: 'POST', headers: { authorization: `Bearer ${bearer}` } })
+      expect((await ask(url, token)).status).toBe(200)
+      expect((await ask(url, 'of somebody else')).status).toBe(503)
+      await expect(ask(url.replace('127.0.0.2', '127.0.0.1'), token)).rejects.toThrow()
+      await life.kill()
+    },
+  )
+
+  it('does not begin on an address of another machine', async () => {
+    const { done } = live(createMemoryStore(), 'web', '203.0.113.1')
+    await expect(done).rejects.toThrow(
+      'labelling sessions cannot listen on 203.0.113.1 (EADDRNOTAVAIL); set GYRE_SESSION_HOST to an address of this machine or Pod',
+    )
   })
 
   it('tells annotators nothing of gold', async () => {
