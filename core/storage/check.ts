@@ -34,7 +34,7 @@ async function trying(store: ObjectStore, deed: Deed, attempt: () => Promise<unk
 function explained({ uri }: ObjectStore, deed: Deed, error: unknown): unknown {
   if (!isPlatformError(error) || error.code !== 'STORE_UNAVAILABLE') return error
   const cause = error.cause as { name?: string; $metadata?: { httpStatusCode?: number } } | undefined
-  const name = cause?.name ?? ''
+  const name = /Region (is missing|not accepted)/.test(error.message) ? 'RegionMissing' : (cause?.name ?? '')
   const bucket = /^s3:\/\/([^/]+)/.exec(uri)?.[1]
   const status = cause?.$metadata?.httpStatusCode
   const sentence = SENTENCES[name]?.(bucket ?? uri) ?? (status === 403 ? forbidden(bucket ?? uri, deed) : null)
@@ -55,6 +55,7 @@ const SENTENCES: Readonly<Record<string, (bucket: string) => string>> = {
   ExpiredToken: (bucket) => `the credentials for bucket ${bucket} have expired; log in again`,
   RequestTimeTooSkewed: (bucket) =>
     `the clock of this machine is more than 15 minutes off that of the S3 server of bucket ${bucket}; let it be set by NTP`,
+  RegionMissing: (bucket) => `the region of bucket ${bucket} is not known; set AWS_REGION`,
   PermanentRedirect: (bucket) => `bucket ${bucket} lies in another region; set AWS_REGION to it`,
 }
 

@@ -22,6 +22,7 @@ import {
   PutObjectCommand,
   S3Client,
   S3ServiceException,
+  type S3ClientConfig,
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { PlatformError } from '#core/errors'
@@ -44,21 +45,22 @@ export async function openS3Store(uri: string): Promise<ObjectStore> {
 
 /** @param endpoint - instead of the one in the environment. */
 async function createClient(endpoint?: string): Promise<S3Client> {
-  const client = new S3Client({
+  const settings: S3ClientConfig = {
     ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts: 4,
     logger: SILENT,
     // The SDK's newer default checksums are refused or miscounted by several S3 servers; digests are checked above the store.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-  })
-  const { config } = client as unknown as { config: ConfigurableEndpoint }
-  // Own servers are reached as http://host/bucket: bucket.host would need a DNS entry for each bucket.
-  if (endpoint !== undefined || (await config.serviceConfiguredEndpoint?.())) {
-    config.forcePathStyle = true
-    config.region = await orElse(config.region, 'us-east-1')
   }
-  return client
+  const client = new S3Client(settings)
+  const { config } = client as unknown as { config: ConfigurableEndpoint }
+  const own = endpoint ?? (await config.serviceConfiguredEndpoint?.())
+  if (!own) return client
+  // Own servers are reached as http://host/bucket: bucket.host would need a DNS entry for each bucket.
+  const region = (await config.region().catch(() => '')) || 'us-east-1'
+  client.destroy()
+  return new S3Client({ ...settings, endpoint: own, forcePathStyle: true, region })
 }
 
 /** The SDK would write to the console; failures reach the caller as errors. */
@@ -67,13 +69,7 @@ const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
 /** What the SDK has at run time and does not type: the address found in the environment or the configuration files. */
 interface ConfigurableEndpoint {
   serviceConfiguredEndpoint?: () => Promise<string | undefined>
-  forcePathStyle: boolean
   region: () => Promise<string>
-}
-
-async function orElse(provider: () => Promise<string>, fallback: string): Promise<() => Promise<string>> {
-  const value = await provider().catch(() => fallback)
-  return () => Promise.resolve(value)
 }
 
 class S3Store implements ObjectStore {

@@ -83,6 +83,21 @@ describe('one sentence says what to mend', () => {
     expect(code).toBe('STORE_REFUSED')
   })
 
+  it('for AWS itself without a region', async () => {
+    useServer('', 'key', 'secret')
+    vi.stubEnv('AWS_REGION', undefined)
+    vi.stubEnv('AWS_CONFIG_FILE', '/dev/null')
+    const { message } = await refusal()
+    expect(message).toBe('the region of bucket parts is not known; set AWS_REGION')
+  })
+
+  it('a server of one’s own needs no region', async () => {
+    await startRefusing({ PUT: denied })
+    vi.stubEnv('AWS_REGION', undefined)
+    vi.stubEnv('AWS_CONFIG_FILE', '/dev/null')
+    expect((await refusal()).message).toContain('read-only')
+  })
+
   it('for a server that does not answer', async () => {
     useServer('http://127.0.0.1:1')
     const { code, message } = await refusal()
