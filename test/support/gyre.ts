@@ -51,8 +51,8 @@ export class StateFolders {
   }
 
   /** Starts `gyre dev` and waits until it says that it is ready. */
-  async startDev(state: string, args: readonly string[] = []): Promise<RunningStack> {
-    const child = spawnGyre(['dev', '--json', '--state', state, ...args])
+  async startDev(state: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningStack> {
+    const child = spawnGyre(['dev', '--json', '--state', state, ...args], env)
     this.#parents.push(child)
     let text = ''
     const stderr = collect(child.stderr)
