@@ -8,6 +8,7 @@
 
 import type { JobOutcome, JobOutputs } from '../jobs.ts'
 import { outcomeOf, outcomeOfTimeout } from '../outcomes.ts'
+import { REPLACED } from './job-manifest.ts'
 import { conditionOf, containersOf, terminationOf, type JobObject, type PodObject } from './job-objects.ts'
 
 /** What the supervisor wrote last, as infra/supervisor has it. */
@@ -26,7 +27,9 @@ export interface Evidence {
   readonly job: JobObject | null
   /** In any order. */
   readonly pods: readonly PodObject[]
-  /** Looked for when the Job has ended or is gone. */
+  /** Whether one was seen before. */
+  readonly hadPod: boolean
+  /** Looked for when `mayHaveEnded`. */
   readonly end: JobEnd | null
   readonly timeoutMs: number
   /** The memory limit, or null without one. */
@@ -47,19 +50,26 @@ const GRACE_MS = 180_000
 const MOST_ENLARGEMENTS = 3
 const ENLARGEMENT = 1.5
 
-/** Whether the Job can change no more, so that `end.json` must be looked for. */
+/** Whether the Job can change no more. */
 export function isOver(job: JobObject | null): boolean {
   return job === null || conditionOf(job, 'Complete') !== undefined || conditionOf(job, 'Failed') !== undefined
 }
 
+/** Whether `end.json` may be there: a Job controller takes seconds to notice. Of a Pod that is deleted the Job must tell why. */
+export function mayHaveEnded(job: JobObject | null, pods: readonly PodObject[]): boolean {
+  const pod = newest(pods)
+  return isOver(job) || (pod !== null && !pod.metadata.deletionTimestamp && terminationOf(pod) !== null)
+}
+
 export function classify(evidence: Evidence): Verdict {
-  const { job, pods } = evidence
+  const { job, pods, end } = evidence
+  if (end) return byEnd(end, evidence)
   if (!isOver(job)) {
     const pod = newest(pods)
     const hopeless = pod && hopelessness(pod, evidence.nowMs)
-    return hopeless ? over(failed(hopeless)) : { kind: 'open', waiting: waitingFor(job!, pod) }
+    return hopeless ? over(failed(hopeless)) : { kind: 'open', waiting: waitingFor(job!, pod, evidence.hadPod) }
   }
-  return evidence.end ? byEnd(evidence.end, evidence) : withoutEnd(evidence)
+  return withoutEnd(evidence)
 }
 
 function byEnd(end: JobEnd, evidence: Evidence): Verdict {
@@ -148,20 +158,23 @@ function isImageTrouble(reason: string): boolean {
   return reason.startsWith('ErrImage') || reason === 'ImagePullBackOff'
 }
 
-/** 404, 401 and 403 in the words of the container runtimes; a registry that is busy (429) or away comes back. */
+/** An image that is not there, may not be had, or whose registry is nowhere. One that is busy or slow comes back. */
 function isHopelessPull(reason: string, message: string): boolean {
   if (reason === 'ErrImageNeverPull') return true
   if (/\b429\b|too many requests|toomanyrequests/i.test(message)) return false
-  return /not ?found|manifest unknown|does not exist|unauthorized|authorization failed|denied|forbidden|\b40[134]\b/i.test(
-    message,
-  )
+  return HOPELESS_PULL.test(message)
 }
 
+/** 404, 401 and 403 in the words of the container runtimes; a name that resolves to nothing, a port where nobody listens. */
+const HOPELESS_PULL =
+  /not ?found|manifest unknown|does not exist|unauthorized|authorization failed|denied|forbidden|\b40[134]\b|no such host|connection refused/i
+
 /** One sentence on what an open Job waits for; null when it runs or is about to. */
-function waitingFor(job: JobObject, pod: PodObject | null): string | null {
+function waitingFor(job: JobObject, pod: PodObject | null, hadPod: boolean): string | null {
   if (job.spec?.suspend)
     return conditionOf(job, 'Suspended')?.message ?? 'waits for its turn in the queue of the cluster'
-  if (!pod) return null
+  if (job.metadata.deletionTimestamp) return null // No other Pod comes.
+  if (!pod) return hadPod ? 'its Pod is gone; the cluster makes another one' : null
   const disruption = conditionOf(pod, 'DisruptionTarget')
   if (disruption) return `its Pod is being replaced: ${disruption.message ?? disruption.reason}`
   if (pod.metadata.deletionTimestamp) return 'its Pod was deleted; another one takes its place when it has ended'
@@ -181,9 +194,11 @@ function afterEnd(pod: PodObject): string | null {
   if (pod.status?.phase === 'Succeeded') return null
   if (!termination)
     return `its Pod could not run: ${sentenceOf(pod.status?.reason, pod.status?.message)}; another one is made`
-  if (termination.exitCode === 76) return 'stopped with a checkpoint when it was told to; another Pod goes on'
-  const words = lastWordsOf(termination.message)
-  return `exit code ${termination.exitCode}${words && `: ${words}`}; another Pod is made`
+  const { exitCode, message } = termination
+  if (exitCode === 76) return 'stopped with a checkpoint when it was told to; another Pod goes on'
+  if (!REPLACED.includes(exitCode)) return null
+  const words = lastWordsOf(message)
+  return `exit code ${exitCode}${words && `: ${words}`}; another Pod is made`
 }
 
 /** By creation, then by name: of two in one second any order is as good. */
@@ -193,7 +208,8 @@ export function newest(pods: readonly PodObject[]): PodObject | null {
 }
 
 function isTimeout(job: JobObject | null): boolean {
-  return job !== null && conditionOf(job, 'Failed')?.reason === 'DeadlineExceeded'
+  const condition = job && (conditionOf(job, 'Failed') ?? conditionOf(job, 'FailureTarget'))
+  return condition?.reason === 'DeadlineExceeded'
 }
 
 /** `Container job for pod gyre/x failed with exit code 137 matching FailJob rule at index 2` → 137. */

@@ -68,19 +68,19 @@ export class JobApi {
   }
 
   /**
-   * Ends a Job and its Pods. One that runs is deleted in the foreground, and this returns when nothing of it is left; one
-   * that is over is left to the garbage collector.
+   * Ends a Job and its Pods. One that may run is deleted in the foreground, and this returns when nothing of it is left; one
+   * that is over, or need not be waited for, is left to the garbage collector.
    *
    * @throws {PlatformError} `CLUSTER_UNAVAILABLE` when it has not ended in its grace time and a minute.
    */
-  async deleteJob(name: string, graceMs: number): Promise<void> {
+  async deleteJob(name: string, graceMs: number, { wait = true } = {}): Promise<void> {
     const giveUpMs = Date.now() + graceMs + LATE_MS
     let told: string | undefined
     for (;;) {
       const found = await this.job(name)
       if (!found) return
       const uid = found.metadata.uid ?? ''
-      const isDone = isOver(found)
+      const isDone = !wait || isOver(found)
       if (told !== uid) await this.#delete(name, uid, isDone ? 'Background' : 'Foreground')
       if (isDone) return
       told = uid
@@ -92,15 +92,14 @@ export class JobApi {
     }
   }
 
-  /** What the Job controller says of a Job for which it can make no Pod; null when it says nothing. */
-  async troubleOf(name: string): Promise<string | null> {
-    const fieldSelector = `involvedObject.kind=Job,involvedObject.name=${name}`
-    const events = await this.api
-      .request<{ items: readonly { type?: string; message?: string }[] }>('GET', this.path('events'), {
-        query: { fieldSelector },
-      })
+  /** What the Job controller or the kubelet warned of last; null when they say nothing. */
+  async troubleOf(kind: 'Job' | 'Pod', name: string): Promise<string | null> {
+    const query = { fieldSelector: `involvedObject.kind=${kind},involvedObject.name=${name}` }
+    const { items } = await this.api
+      .request<{ items: readonly EventObject[] }>('GET', this.path('events'), { query })
       .catch(() => ({ items: [] }))
-    return events.items.filter(({ type }) => type === 'Warning').at(-1)?.message ?? null
+    const warnings = items.filter(({ type }) => type === 'Warning').sort((a, b) => (timeOf(a) < timeOf(b) ? -1 : 1))
+    return warnings.at(-1)?.message ?? null
   }
 
   async #delete(name: string, uid: string, propagationPolicy: 'Foreground' | 'Background'): Promise<void> {
@@ -134,6 +133,17 @@ export class JobApi {
   async #unlessTaken<T>(send: () => Promise<T>): Promise<T | null> {
     return send().catch((error: unknown) => without(409, error))
   }
+}
+
+interface EventObject {
+  readonly type?: string
+  readonly message?: string
+  readonly lastTimestamp?: string
+  readonly eventTime?: string
+}
+
+function timeOf({ lastTimestamp, eventTime }: EventObject): string {
+  return lastTimestamp ?? eventTime ?? ''
 }
 
 function without(status: number, error: unknown): null {

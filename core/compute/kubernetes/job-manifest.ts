@@ -37,6 +37,9 @@ export interface ManifestOptions {
 export const CONTAINER = 'job'
 export const SPEC_ANNOTATION = 'gyre.io/spec-sha256'
 
+/** Exit codes after which another Pod is made, a few times: asked to be tried again, ended by SIGINT, by SIGTERM. */
+export const REPLACED: readonly number[] = [75, 130, 143]
+
 export const WORK_FOLDERS = { inputDir: '/gyre-work/in', outputDir: '/gyre-work/out' } as const
 const SUPERVISOR_FOLDER = '/gyre-bin'
 const PLAN_FILE = 'plan.json'
@@ -91,7 +94,7 @@ export function jobManifest({ spec, generation, specSha256, memory, settings }: 
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           { action: 'Ignore', onExitCodes: { containerName: CONTAINER, operator: 'In', values: [76] } },
-          { action: 'FailJob', onExitCodes: { containerName: CONTAINER, operator: 'NotIn', values: [75, 130, 143] } },
+          { action: 'FailJob', onExitCodes: { containerName: CONTAINER, operator: 'NotIn', values: REPLACED } },
         ],
       },
       template: {

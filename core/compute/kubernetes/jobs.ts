@@ -16,7 +16,7 @@ import { blobKey, digestJson, type ObjectStore } from '#core/storage'
 import { checkFileNames, checkJobName, jobConflict, jobNotFound } from '../job-errors.ts'
 import type { JobOutcome, JobRunner, JobSpec, WaitOptions } from '../jobs.ts'
 import { LABELS, MANAGED_BY, type ClusterSettings } from './api.ts'
-import { classify, enlarged, isOver, newest } from './classify.ts'
+import { classify, enlarged, isOver, mayHaveEnded, newest } from './classify.ts'
 import { JobApi } from './job-api.ts'
 import { LineFeed, LiveLog, readStoredLogs } from './job-log.ts'
 import { CONTAINER, jobManifest, jobObjectName, planSecret, WORK_FOLDERS, type SupervisorPlan } from './job-manifest.ts'
@@ -41,8 +41,8 @@ const WEEK_SECONDS = 604_800
 const LOG_SLOTS = 64
 /** Grace times, images that do not come and cancellations by others are looked for this often. */
 const LOOK_MS = 5_000
-/** A Job without a Pod for so long has trouble that only its events tell. */
-const NO_POD_MS = 10_000
+/** A Job without a Pod, or a Pod without a container, for so long has trouble that only its events tell. */
+const SLOW_MS = 10_000
 /** How long the rest of a live log is waited for where a Pod could not store it. */
 const LAST_LINES_MS = 2_000
 
@@ -100,19 +100,21 @@ class KubernetesJobs implements KubernetesJobRunner {
     const live = new LiveLog({ api: this.#options.api, container: CONTAINER, feed, stored })
     const tellWaiting = onChange(onWaiting)
     const wakeup = new Wakeup()
+    let hadPod = false
     const unsubscribe = this.#subscribe(job, wakeup)
     try {
       for (;;) {
         signal?.throwIfAborted()
         const found = await this.#records.outcome(job)
         const view = found ? null : await this.#view(job)
-        const record = found ?? (await this.#conclude(job, view!, tellWaiting))
+        const record = found ?? (await this.#conclude(job, { ...view!, hadPod }, tellWaiting))
         if (record) {
           if (record.outcome.kind === 'interrupted') await live.end(LAST_LINES_MS)
           await live.stop()
           feed.stored(await stored())
           return record.outcome
         }
+        hadPod ||= view!.pods.length > 0
         await live.follow(newest(view!.pods))
         await wakeup.next(LOOK_MS, signal)
       }
@@ -140,7 +142,8 @@ class KubernetesJobs implements KubernetesJobRunner {
     const job = await this.#find(name)
     if (!job) return
     await this.#cancel(job)
-    await this.#delete(job)
+    const hasEnded = (await this.#records.outcome(job))?.outcome.kind !== 'interrupted'
+    await this.#cluster.deleteJob(objectName(job), job.graceMs, { wait: !hasEnded })
     await this.#records.clearOutputs(job)
     await this.#records.mark(job, 'removed')
   }
@@ -236,7 +239,7 @@ class KubernetesJobs implements KubernetesJobRunner {
 
   async #cancel(job: Generation): Promise<void> {
     if (await this.#records.outcome(job)) return
-    if (await this.#conclude(job, await this.#view(job), ignore)) return // It had ended by itself.
+    if (await this.#conclude(job, { ...(await this.#view(job)), hadPod: false }, ignore)) return // It had ended by itself.
     await this.#records.mark(job, 'cancelled')
     await this.#delete(job)
     await this.#records.conclude(job, { outcome: { kind: 'cancelled' } })
@@ -245,14 +248,13 @@ class KubernetesJobs implements KubernetesJobRunner {
   /** Says what it waits for, or how it ended (K3). */
   async #conclude(
     job: Generation,
-    view: View,
+    view: View & { readonly hadPod: boolean },
     tellWaiting: (sentence: string | null) => void,
   ): Promise<OutcomeRecord | null> {
-    const isEnded = isOver(view.job)
-    const end = isEnded ? await this.#records.end(job) : null
+    const end = mayHaveEnded(view.job, view.pods) ? await this.#records.end(job) : null
     // The two watches do not keep step: how the Pod ended may come after the Job.
-    const pods = isEnded && !end ? await this.#cluster.podsOf(objectName(job)) : view.pods
-    const verdict = classify({ ...job, job: view.job, pods, end, nowMs: Date.now() })
+    const pods = isOver(view.job) && !end ? await this.#cluster.podsOf(objectName(job)) : view.pods
+    const verdict = classify({ ...job, ...view, pods, end, nowMs: Date.now() })
     if (verdict.kind === 'open') {
       tellWaiting(verdict.waiting ?? (await this.#clusterTrouble(job, view)))
       return null
@@ -261,15 +263,18 @@ class KubernetesJobs implements KubernetesJobRunner {
     const { outcome, enlarge } = verdict
     if ('outputs' in outcome) await this.#records.keepOutputs(job, outcome.outputs)
     const record = await this.#records.conclude(job, { outcome, ...(enlarge ? { enlarge } : {}) })
-    if (!isEnded) await this.#delete(job) // Nothing can come of it.
+    if (!end && !isOver(view.job)) await this.#delete(job) // Nothing can come of it.
     return record
   }
 
   async #clusterTrouble(job: Generation, { job: object, pods }: View): Promise<string | null> {
     const trouble = this.#watches?.jobs.trouble ?? this.#watches?.pods.trouble
     if (trouble) return `the cluster does not answer: ${trouble}`
-    const ageMs = Date.now() - Date.parse(object?.metadata.creationTimestamp ?? '')
-    return pods.length === 0 && ageMs > NO_POD_MS ? this.#cluster.troubleOf(objectName(job)) : null
+    const pod = newest(pods)
+    if (pod && pod.status?.phase !== 'Pending') return null
+    const { name, creationTimestamp = '' } = (pod ?? object)?.metadata ?? { name: objectName(job) }
+    const isSlow = Date.now() - Date.parse(creationTimestamp) > SLOW_MS
+    return isSlow ? this.#cluster.troubleOf(pod ? 'Pod' : 'Job', name) : null
   }
 
   #delete(job: Generation): Promise<void> {

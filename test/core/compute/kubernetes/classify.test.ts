@@ -61,6 +61,7 @@ const end = (facts: Partial<JobEnd>): JobEnd => ({
 const evidence = (facts: Partial<Evidence>): Evidence => ({
   job: job(),
   pods: [],
+  hadPod: false,
   end: null,
   timeoutMs: 60_000,
   memory: '1Gi',
@@ -98,6 +99,12 @@ describe('how a job ended', () => {
       { job: failedBy('DeadlineExceeded'), end: end({ exitCode: 1, outputs }) },
       { kind: 'failed', exitCode: 124, message: 'ran longer than its limit of 60 s', outputs },
     ],
+    [
+      'the time limit counts as soon as the Job controller acts on it',
+      { job: job({ type: 'FailureTarget', reason: 'DeadlineExceeded' }), end: end({ exitCode: 1 }) },
+      { kind: 'failed', exitCode: 124, message: 'ran longer than its limit of 60 s', outputs: {} },
+    ],
+    ['an end counts before the Job controller knows', { job: job(), end: end({}) }, { kind: 'succeeded', outputs: {} }],
     [
       'the time limit counts without an end',
       { job: failedBy('DeadlineExceeded'), pods: [pod({ exit: 76 })] },
@@ -228,7 +235,14 @@ describe('what an open job waits for', () => {
   })
   const NOT_FOUND = 'Back-off pulling image "x/y:1": ErrImagePull: rpc error: code = NotFound desc = failed to pull'
   const open: readonly (readonly [what: string, facts: Partial<Evidence>, waiting: string | null])[] = [
-    ['nothing while its Pod is being made', {}, null],
+    ['nothing while its first Pod is being made', {}, null],
+    ['another Pod, where there was one', { hadPod: true }, 'its Pod is gone; the cluster makes another one'],
+    [
+      'nothing more when it is being deleted',
+      { job: { metadata: { name: 'j-g1', deletionTimestamp: minutesAgo(0) } }, hadPod: true },
+      null,
+    ],
+    ['nothing when its Pod failed for good: the Job follows', { pods: [pod({ exit: 137 })] }, null],
     ['nothing while its Pod starts', { pods: [pod({ waiting: { reason: 'PodInitializing' } })] }, null],
     [
       'a node, in the scheduler’s words',
@@ -299,6 +313,11 @@ describe('what an open job waits for', () => {
       'an image that it may not have',
       pull('ErrImagePull', 'pull access denied, repository requires authorization', 3, true),
       'its image cannot be had: pull access denied, repository requires authorization',
+    ],
+    [
+      'an image of a registry that is nowhere',
+      pull('ErrImagePull', 'dial tcp: lookup registry.example: no such host', 3),
+      'its image cannot be had: dial tcp: lookup registry.example: no such host',
     ],
     [
       'an image that is never pulled',
