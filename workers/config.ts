@@ -22,6 +22,8 @@ const schema = z.object({
   GYRE_KUBE_QUEUE: z.string().optional(),
   GYRE_IMAGE_WORKER: z.string().default(''),
   GYRE_IMAGE_INFERENCE: z.string().default(''),
+  /** The address of endpoints for their clients, where it is not that of the gateway's Service. */
+  GYRE_ENDPOINT_URL: z.string().optional(),
   /** The S3 server's address as Pods reach it. */
   GYRE_STORE_POD_ENDPOINT: z.string().optional(),
   AWS_REGION: z.string().optional(),
@@ -49,6 +51,7 @@ export interface WorkerConfig {
   readonly services: 'process' | 'kubernetes'
   /** Used where one of the two above says so. */
   readonly cluster: ClusterOptions
+  readonly endpointUrl: string | null
   readonly queues: readonly ('pipeline' | 'cpu' | 'gpu')[]
   /** Null: no probes are answered. */
   readonly health: { readonly host: string; readonly port: number } | null
@@ -70,6 +73,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     gatewayUrl: values.GYRE_GATEWAY_URL,
     compute: values.GYRE_COMPUTE,
     services: values.GYRE_SERVICES,
+    endpointUrl: values.GYRE_ENDPOINT_URL ?? null,
     cluster: {
       ...(values.KUBECONFIG && { kubeconfig: values.KUBECONFIG }),
       ...(values.GYRE_KUBE_CONTEXT && { context: values.GYRE_KUBE_CONTEXT }),

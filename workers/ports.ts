@@ -37,6 +37,6 @@ async function clusterParts(config: WorkerConfig, objects: ObjectStore, log: Log
   const settings = await openCluster(config.cluster)
   return {
     jobs: () => createKubernetesJobRunner({ ...settings, objects, log }),
-    services: () => createKubernetesServiceHost({ ...settings, objects, log }),
+    services: () => createKubernetesServiceHost({ ...settings, objects, log, endpointUrl: config.endpointUrl }),
   }
 }

@@ -64,6 +64,15 @@ export class LiveCluster {
     return stdout
   }
 
+  async apply(object: object): Promise<void> {
+    const child = run('kubectl', ['apply', '-f', '-'], {
+      env: { ...process.env, KUBECONFIG: this.kubeconfig },
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    child.child.stdin!.end(JSON.stringify(object))
+    await child
+  }
+
   async get<T>(...args: readonly string[]): Promise<readonly T[]> {
     return (JSON.parse(await this.kubectl('get', ...args, '-n', 'gyre', '-o', 'json')) as KubeList<T>).items
   }

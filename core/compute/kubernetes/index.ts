@@ -10,6 +10,7 @@ export {
   type KubeObject,
 } from './api.ts'
 export { openKube } from './client.ts'
+export { keepOfJob } from './job-objects.ts'
 export { createKubernetesJobRunner } from './jobs.ts'
 export { watchObjects } from './list-watch.ts'
 export { checkCluster, refuseUnfitCluster, type ClusterFinding, type ClusterNeeds } from './preflight.ts'
