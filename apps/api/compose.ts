@@ -19,11 +19,12 @@ export interface Parts {
   /** The key of the state folder; null where people log in by name only. */
   readonly ownerToken: string | null
   readonly gatewayUrl: string | null
+  readonly servicesOnCluster: boolean
   /** How long a login in a browser lasts; as `core/identity` says where left out. */
   readonly sessionMs?: number
 }
 
-export function composePorts({ store, engine, ownerToken, gatewayUrl, sessionMs }: Parts): ApiPorts {
+export function composePorts({ store, engine, ownerToken, gatewayUrl, servicesOnCluster, sessionMs }: Parts): ApiPorts {
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
@@ -32,7 +33,7 @@ export function composePorts({ store, engine, ownerToken, gatewayUrl, sessionMs 
     datasets: datasetsOf(store),
     sessions: sessionsOf(store),
     models: modelsOf(store),
-    endpoints: endpointsOf(store, gatewayUrl),
+    endpoints: endpointsOf(store, { gatewayUrl, onCluster: servicesOnCluster }),
     batches: batchesOf(store, engine),
     blob: (sha256) => store.get(blobKey(sha256)),
     thumbnail,

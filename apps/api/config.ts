@@ -24,6 +24,8 @@ const schema = z.object({
   GYRE_HOSTS: z.string().default(''),
   GYRE_TEMPORAL_UI: optional,
   GYRE_GATEWAY_URL: optional,
+  /** Who runs the replicas of endpoints. */
+  GYRE_SERVICES: z.enum(['process', 'kubernetes']).default('process'),
   /** Where people reach this server, `https://gyre.example`: links name it, and host checks know it. */
   GYRE_PAGE_URL: optional,
   /** Addresses or networks, comma-separated, whose X-Forwarded headers are believed; `loopback` is one of them. */
@@ -45,6 +47,7 @@ export interface ApiConfig {
   readonly hosts: readonly string[]
   readonly temporal: TemporalSettings & { readonly uiUrl: string | null }
   readonly gatewayUrl: string | null
+  readonly servicesOnCluster: boolean
   /** Null where people call the address that it listens on. */
   readonly pageUrl: string | null
   readonly trustedProxies: readonly string[]
@@ -75,6 +78,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     hosts: [...listOf(values.GYRE_HOSTS), ...(values.GYRE_PAGE_URL ? [new URL(values.GYRE_PAGE_URL).hostname] : [])],
     temporal: { ...temporal, uiUrl: values.GYRE_TEMPORAL_UI },
     gatewayUrl: values.GYRE_GATEWAY_URL,
+    servicesOnCluster: values.GYRE_SERVICES === 'kubernetes',
     pageUrl: values.GYRE_PAGE_URL && new URL(values.GYRE_PAGE_URL).origin,
     trustedProxies: listOf(values.GYRE_TRUSTED_PROXIES),
     sessionMs: values.GYRE_SESSION_MS ?? null,

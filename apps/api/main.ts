@@ -30,7 +30,7 @@ try {
 }
 
 async function run(config: ApiConfig): Promise<void> {
-  const { temporal, uploadsDir, gatewayUrl, projectDir, bundleDir, heartbeatMs } = config
+  const { temporal, uploadsDir, gatewayUrl, servicesOnCluster, projectDir, bundleDir, heartbeatMs } = config
   const store = await openStore(config.store.uri, { project: config.store.project })
   const engine = await createEngine({
     store,
@@ -43,7 +43,7 @@ async function run(config: ApiConfig): Promise<void> {
   const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
   const lifetime = config.sessionMs === null ? {} : { sessionMs: config.sessionMs }
   const ports = composePorts({
-    ...{ store, engine, gatewayUrl, ...lifetime },
+    ...{ store, engine, gatewayUrl, servicesOnCluster, ...lifetime },
     ownerToken: ownerToken?.trim() || null,
   })
   const server = await buildServer(ports, {

@@ -4,6 +4,7 @@
  */
 
 import type { ImageDrop } from '#core/batch'
+import type { Traffic } from '#core/compute'
 import type { Action, Door, TokenFacts } from '#core/identity'
 import type { Engine } from '#core/runs'
 import type { Logger } from '#core/log'
@@ -14,6 +15,7 @@ import type {
   BatchView,
   DatasetDetail,
   DatasetSummary,
+  EndpointDetail,
   EndpointView,
   ImagePage,
   ModelDetail,
@@ -25,6 +27,9 @@ import type {
 
 /** The pipeline behind self-service tasks. */
 export const BATCH_PIPELINE = 'batch-task'
+/** The pipelines behind roll-outs and the end of endpoints. */
+export const ROLL_OUT_PIPELINE = 'roll-out'
+export const REMOVE_PIPELINE = 'remove-endpoint'
 
 export interface IdentityPort {
   /** The person behind a token, or null when it is unknown, expired or withdrawn. */
@@ -82,8 +87,23 @@ export interface ModelPort {
   setAlias(name: string, alias: string, version: number, by: string): Promise<void>
 }
 
+/** What a roll-out leaves open, stays as it is. */
+export interface RollOutWish {
+  /** `name`, `name@3`, `name@champion`. */
+  readonly model: string
+  readonly algorithm?: { readonly bundle: BlobRef; readonly params: Readonly<Record<string, unknown>> } | undefined
+  readonly replicas?: number | undefined
+  readonly queueLimit?: number | undefined
+  readonly canaryPercent?: number | undefined
+}
+
 export interface EndpointPort {
   list(): Promise<readonly EndpointView[]>
+  show(name: string): Promise<EndpointDetail>
+  /** Whole percents by revision; `promote`: all to the canary, `back`: all to the revision that had them before. */
+  moveTraffic(name: string, to: Traffic | 'promote' | 'back', by: string): Promise<EndpointDetail>
+  /** Parameters of the pipeline that rolls it out. */
+  rollOut(name: string, wish: RollOutWish): Promise<Readonly<Record<string, unknown>>>
   /** Sends one encoded image to the live endpoint. @returns its classes, likeliest first. */
   predict(name: string, image: Uint8Array): Promise<readonly { class: string; score: number }[]>
 }

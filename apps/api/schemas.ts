@@ -188,9 +188,16 @@ export const endpointView = z.object({
         ready: z.number(),
         percent: z.number(),
         trouble: z.string().nullable(),
+        /** What it waits for, as room in a cluster. */
+        waiting: z.string().nullable(),
       }),
     )
     .readonly(),
+})
+
+export const endpointDetail = endpointView.extend({
+  /** States of the shares (revision → percent), newest first. */
+  history: z.array(z.object({ at: z.string(), by: z.string(), shares: z.record(z.string(), z.number()) })).readonly(),
 })
 
 export const batchView = z.object({
@@ -236,4 +243,5 @@ export type SessionRecord = z.infer<typeof sessionRecord>
 export type ModelSummary = z.infer<typeof modelSummary>
 export type ModelDetail = z.infer<typeof modelDetail>
 export type EndpointView = z.infer<typeof endpointView>
+export type EndpointDetail = z.infer<typeof endpointDetail>
 export type BatchView = z.infer<typeof batchView>

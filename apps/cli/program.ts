@@ -49,6 +49,12 @@ function withParams(command: Command): Command {
   return command.option('--param <key=value>', 'a parameter; repeat for more', collect, [])
 }
 
+function withRollOut(command: Command): Command {
+  return command
+    .option('--replicas <n>', 'how many replicas; as the revision before where left out', positive)
+    .option('--canary <percent>', 'share of the requests at first; all where left out', positive)
+}
+
 function positive(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1.')
@@ -247,10 +253,38 @@ function addModels(program: Command): void {
 }
 
 function addEndpoints(program: Command): void {
-  const endpoint = program.command('endpoint').description('Endpoints: list, predict')
+  const endpoint = program.command('endpoint').description('Endpoints: roll out, move traffic, predict, delete')
   stackVerb(endpoint, 'list', 'List endpoints, their revisions and traffic').action(async (options) =>
     (await import('./verbs/endpoints.ts')).list(options),
   )
+  stackVerb(endpoint, 'show <name>', 'Show the revisions of an endpoint and how its traffic moved').action(
+    async (name, options) => (await import('./verbs/endpoints.ts')).show(name, options),
+  )
+  withRollOut(
+    stackVerb(endpoint, 'rollout <name> <model>', 'Put a registered model behind an endpoint', [
+      './gyre endpoint rollout parts parts@12',
+      './gyre endpoint rollout parts parts@latest --canary 10',
+    ]),
+  ).action(async (name, model, options) => (await import('./verbs/endpoints.ts')).rollout(name, model, options))
+  withParams(
+    withRollOut(
+      stackVerb(endpoint, 'deploy <file>', 'Put an algorithm file behind the endpoint of its name', [
+        './gyre endpoint deploy pipelines/algorithms/class-with-threshold.ts --param threshold=0.8',
+      ]),
+    ),
+  ).action(async (file, options) => (await import('./verbs/endpoints.ts')).deploy(file, options))
+  stackVerb(endpoint, 'traffic <name> <shares>', 'Divide the requests among revisions, in whole percents', [
+    './gyre endpoint traffic parts r3=10,r2=90',
+  ]).action(async (name, shares, options) => (await import('./verbs/endpoints.ts')).traffic(name, shares, options))
+  stackVerb(endpoint, 'promote <name>', 'Send all requests to the canary').action(async (name, options) =>
+    (await import('./verbs/endpoints.ts')).promote(name, options),
+  )
+  stackVerb(endpoint, 'back <name>', 'Send all requests to the revision that had them before; it is still warm').action(
+    async (name, options) => (await import('./verbs/endpoints.ts')).back(name, options),
+  )
+  stackVerb(endpoint, 'delete <name>', 'End an endpoint and everything that runs for it')
+    .option('--yes', 'without being asked')
+    .action(async (name, options) => (await import('./verbs/endpoints.ts')).remove(name, options))
   stackVerb(endpoint, 'predict <name> <files...>', 'Send image files to an endpoint', [
     './gyre endpoint predict parts photo.jpg --json',
   ]).action(async (name, files, options) => (await import('./verbs/endpoints.ts')).predict(name, files, options))
@@ -328,9 +362,11 @@ function addCluster(program: Command): void {
 }
 
 function addState(program: Command): void {
-  verb(program, 'backup <file>', 'Write objects and run histories of a stopped stack to one tar', [
+  verb(program, 'backup <file>', 'Write objects and run histories of one moment to a file; the stack may run', [
     './gyre backup gyre.tar',
-  ]).action(async (file, options) => (await import('./verbs/backup.ts')).backup(file, options))
+  ])
+    .addOption(new Option('--store <uri>', 'object store of a stack that does not run').env('GYRE_STORE'))
+    .action(async (file, options) => (await import('./verbs/backup.ts')).backup(file, options))
   verb(program, 'restore <file>', 'Fill an empty state folder from a backup', [
     './gyre restore gyre.tar --state ./state',
   ]).action(async (file, options) => (await import('./verbs/backup.ts')).restore(file, options))

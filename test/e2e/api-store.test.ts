@@ -42,7 +42,13 @@ beforeAll(async () => {
   engine = new FakeEngine()
   const uploadsDir = path.join(root, 'uploads')
   api = await buildServer(
-    composePorts({ store, engine, ownerToken: 'the-key-of-the-folder', gatewayUrl: 'http://127.0.0.1:9' }),
+    composePorts({
+      store,
+      engine,
+      ownerToken: 'the-key-of-the-folder',
+      gatewayUrl: 'http://127.0.0.1:9',
+      servicesOnCluster: false,
+    }),
     { log: silentLogger(), webDir: null, uploadsDir, hosts: [], version: '0.1.0', temporalUi: null },
   )
 })

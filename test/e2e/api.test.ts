@@ -401,6 +401,44 @@ describe('models and tasks', () => {
     expect((await api.inject({ ...predict, headers: as('vic') })).json().code).toBe('INVALID_INPUT')
   })
 
+  test('an endpoint shows its revisions and how its traffic moved', async () => {
+    const shown = await api.inject({ url: '/api/endpoints/surface-defects', headers: as('vic') })
+    expect(shown.json()).toMatchObject({
+      revisions: [{ revision: 1, percent: 100 }],
+      history: [{ shares: { 1: 100 } }],
+    })
+    expect((await api.inject({ url: '/api/endpoints/nobody', headers: as('vic') })).statusCode).toBe(404)
+  })
+
+  test('those who may publish move traffic, as shares, to the canary or back', async () => {
+    const url = '/api/endpoints/surface-defects'
+    const traffic = { method: 'PUT', url: `${url}/traffic`, payload: { shares: { 1: 90, 2: 10 } } } as const
+    expect((await api.inject({ ...traffic, headers: as('ann') })).statusCode).toBe(403)
+    expect((await api.inject({ ...traffic, headers: as('ada') })).statusCode).toBe(200)
+    for (const to of ['promote', 'back'])
+      expect((await api.inject({ method: 'POST', url: `${url}/${to}`, headers: as('ada') })).statusCode).toBe(200)
+    expect(world.moves).toEqual([{ 1: 90, 2: 10 }, 'promote', 'back'])
+    const broken = { ...traffic, headers: as('ada'), payload: { shares: { r1: 100 } } }
+    expect((await api.inject(broken)).json().code).toBe('INVALID_INPUT')
+  })
+
+  test('a roll-out and the end of an endpoint are runs', async () => {
+    const url = '/api/endpoints/surface-defects'
+    const payload = { model: 'surface-defects@1', replicas: 3, canaryPercent: 10 }
+    const rolled = await api.inject({ method: 'POST', url: `${url}/revisions`, headers: as('ada'), payload })
+    expect(rolled.statusCode).toBe(202)
+    expect(world.engine.runs.get(rolled.json().id)).toMatchObject({
+      pipeline: 'roll-out',
+      params: { name: 'surface-defects', ...payload },
+    })
+    const ended = await api.inject({ method: 'DELETE', url, headers: as('ada') })
+    expect(world.engine.runs.get(ended.json().id)).toMatchObject({
+      pipeline: 'remove-endpoint',
+      params: { name: 'surface-defects' },
+    })
+    expect((await api.inject({ method: 'DELETE', url, headers: as('ann') })).statusCode).toBe(403)
+  })
+
   test('a task over a dataset starts the batch pipeline', async () => {
     const payload = { model: 'surface-defects@champion', dataset: 'surfaces' }
     const made = await api.inject({ method: 'POST', url: '/api/batches', headers: as('ada'), payload })

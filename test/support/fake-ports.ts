@@ -11,7 +11,7 @@ import { can, type Action } from '#core/identity'
 import type { Engine, RunReport, StepReport } from '#core/runs'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
-import type { BatchView, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
+import type { BatchView, EndpointDetail, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
 import { createMemoryStore, sha256Hex, type ObjectStore } from '#core/storage'
 import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
@@ -273,6 +273,8 @@ export interface FakeWorld extends ApiPorts {
   readonly session: FakeSession
   readonly images: readonly DrawnImage[]
   readonly batchViews: BatchView[]
+  /** Where the traffic of endpoints was asked to go. */
+  readonly moves: unknown[]
   /** Where dropped images go. */
   readonly drops: ObjectStore
 }
@@ -307,6 +309,23 @@ const MODEL: ModelDetail = {
   aliases: [{ alias: 'champion', version: 1 }],
 }
 
+const ENDPOINT: EndpointDetail = {
+  name: MODEL.name,
+  url: 'http://127.0.0.1:8100',
+  revisions: [
+    {
+      revision: 1,
+      model: { name: MODEL.name, version: 1 },
+      wanted: 2,
+      ready: 2,
+      percent: 100,
+      trouble: null,
+      waiting: null,
+    },
+  ],
+  history: [{ at: '2026-03-02T10:05:00.000Z', by: 'ada', shares: { 1: 100 } }],
+}
+
 /** A whole world; `empty` has nothing in it yet. */
 export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<FakeWorld> {
   const images = empty ? [] : await drawDataset(perClass)
@@ -314,6 +333,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   const session = new FakeSession(empty ? [] : drawScreens(images), images.length)
   const engine = new FakeEngine()
   const batchViews: BatchView[] = []
+  const moves: unknown[] = []
   const drops = createMemoryStore()
   const models = new Map(empty ? [] : [[MODEL.name, structuredClone(MODEL) as ModelDetail]])
   const dataset = () => {
@@ -327,6 +347,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     session,
     images,
     batchViews,
+    moves,
     datasets: {
       async list() {
         return empty
@@ -413,15 +434,18 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     },
     endpoints: {
       async list() {
-        if (empty) return []
-        const model = { name: MODEL.name, version: 1 }
-        return [
-          {
-            name: MODEL.name,
-            url: 'http://127.0.0.1:8100',
-            revisions: [{ revision: 1, model, wanted: 2, ready: 2, percent: 100, trouble: null }],
-          },
-        ]
+        return empty ? [] : [ENDPOINT]
+      },
+      async show(name) {
+        if (empty || name !== MODEL.name) throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no endpoint ${name}`)
+        return ENDPOINT
+      },
+      async moveTraffic(name, to) {
+        moves.push(to)
+        return this.show(name)
+      },
+      async rollOut(name, wish) {
+        return { name, ...wish }
       },
       async predict() {
         return [

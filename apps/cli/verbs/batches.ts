@@ -2,13 +2,11 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { z } from 'zod'
-import { algorithmParams } from '#core/algorithm'
 import { PlatformError } from '#core/errors'
 import type { RunStatus } from '#core/runs'
+import { bundleAlgorithm } from '../algorithm-file.ts'
 import { AnsweredFailure } from '../failure.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
-import { parseParams } from '../params.ts'
 import { carryThrough, outcome } from '../runs.ts'
 import { withStack, type StackUse } from '../stack-access.ts'
 import { table } from '../table.ts'
@@ -60,11 +58,7 @@ async function subject(what: string, pairs: readonly string[]) {
     if (pairs.length === 0) return { model: what }
     throw new PlatformError('INVALID_INPUT', `a model has no parameters; leave out --param, or give an algorithm file`)
   }
-  const { loadAlgorithm } = await import('#adapter/algorithm/load')
-  const { definition, bundle } = await loadAlgorithm(what)
-  const params = parseParams(pairs, z.toJSONSchema(definition.params, { io: 'input', unrepresentable: 'any' }))
-  algorithmParams(definition, params)
-  return { algorithm: { bundle: Buffer.from(bundle).toString('base64'), params } }
+  return { algorithm: (await bundleAlgorithm(what, pairs)).algorithm }
 }
 
 /** A folder where there is one or where it reads like one, else a dataset. */
