@@ -18,9 +18,9 @@ import {
   clusterUp,
   forwardHostPorts,
   loadImages,
-  kubeFolder,
   probeCluster,
 } from '../../infra/local/cluster/index.ts'
+import { ClusterFolder } from '../../infra/local/cluster/cluster-folder.ts'
 import { writeTinyImage } from '../support/tiny-image.ts'
 
 const run = promisify(execFile)
@@ -57,8 +57,8 @@ async function machine(): Promise<Unchanged> {
 /** What this cluster has on the machine, of each kind; there may be other clusters. */
 async function traces() {
   const { net } = JSON.parse(readFileSync(inCluster('network.json'), 'utf8')) as { net: string }
-  const ours = (text: string) =>
-    text.split('\n').filter((line) => line.includes(net) || line.includes(net.replace('.', '-')))
+  const { clusterName } = new ClusterFolder(state)
+  const ours = (text: string) => text.split('\n').filter((line) => line.includes(net) || line.includes(clusterName))
   return {
     links: ours(await output('ip', '-o', 'link')),
     routes: ours(await output('ip', 'route', 'show', 'table', 'all')),
@@ -201,11 +201,8 @@ describe.skipIf(why !== null)(`a cluster of our own${why ? ` (left out: ${why})`
   it('keeps its Pods while the API server is restarted', async () => {
     const script = path.resolve('infra/local/cluster/node/restart.sh')
     await run('bash', [script, 'kube-apiserver', 'KILL'], { env: { ...process.env, KUBE_STATE: inCluster() } })
-    const { stdout } = await run(path.join(kubeFolder(process.env), 'kubectl'), [
-      ...['--kubeconfig', inCluster('kubeconfig'), 'wait', '--for=condition=Ready', 'node/gyre-node', '--timeout=60s'],
-    ])
-    expect(stdout).toBe('node/gyre-node condition met\n')
-    expect((await clusterStatus(state))?.pods['default']).toEqual({ Succeeded: 3 })
+    const pods = async () => (await clusterStatus(state))?.pods['default']
+    await vi.waitFor(async () => expect(await pods()).toEqual({ Succeeded: 3 }), { timeout: 60_000, interval: 100 })
   })
 
   it('comes up again, empty and under the same address, after its node was killed', async () => {

@@ -5,11 +5,12 @@
  *   network.json  port and net of last time  images.json  Gyre's own images, once loaded
  *   run/*.pid     our processes              log/ pki/    logs and keys of our own node
  */
+import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { isAlive } from '#core/compute'
 import { PlatformError } from '#core/errors'
 import { HolderLock } from '../holder-lock.ts'
-import { isAlive } from '#core/compute'
 
 export type ClusterKind = 'own' | 'kind' | 'k3d' | 'minikube' | 'context'
 
@@ -26,12 +27,15 @@ export interface Network {
 
 export class ClusterFolder {
   readonly path: string
+  /** What the cluster is called outside of itself, as `gyre-1a2b3c4d`: one name for each state folder. */
+  readonly clusterName: string
   readonly kubeconfig: string
   readonly logs: string
 
   /** @param state - path of the state folder. */
   constructor(state: string) {
     this.path = path.resolve(state, 'cluster')
+    this.clusterName = `gyre-${createHash('sha256').update(this.path).digest('hex').slice(0, 8)}`
     this.kubeconfig = this.at('kubeconfig')
     this.logs = this.at('log')
   }

@@ -1,5 +1,4 @@
 /** Clusters made by kind, k3d or minikube, where one of them is installed and a container engine answers. */
-import { createHash } from 'node:crypto'
 import { PlatformError } from '#core/errors'
 import { answers, imagesOfNodes } from './cluster-facts.ts'
 import type { ClusterFolder } from './cluster-folder.ts'
@@ -64,9 +63,9 @@ async function engineAnswers(env: NodeJS.ProcessEnv): Promise<boolean> {
   return false
 }
 
-/** One cluster of one tool, which carries the name of its state folder. */
+/** The cluster of one tool for one state folder. */
 export class ToolCluster {
-  readonly name: string
+  readonly #name: string
   readonly #tool: Tool
 
   constructor(
@@ -74,12 +73,12 @@ export class ToolCluster {
     private readonly kind: ToolName,
     private readonly env: NodeJS.ProcessEnv,
   ) {
-    this.name = `gyre-${createHash('sha256').update(folder.path).digest('hex').slice(0, 8)}`
+    this.#name = folder.clusterName
     this.#tool = TOOLS[kind]
   }
 
   async context(): Promise<string> {
-    return this.#tool.context(this.name)
+    return this.#tool.context(this.#name)
   }
 
   isUp(): Promise<boolean> {
@@ -90,18 +89,18 @@ export class ToolCluster {
   async start(say: (line: string) => void): Promise<void> {
     if (await this.isUp()) return
     const { kubeconfig } = this.folder
-    await this.#run(this.#tool.delete(this.name, kubeconfig)) // One of that name that does not answer.
-    say(`${this.kind} makes the cluster ${this.name}`)
-    const created = await this.#run(this.#tool.create(this.name, kubeconfig))
+    await this.#run(this.#tool.delete(this.#name, kubeconfig)) // One of that name that does not answer.
+    say(`${this.kind} makes the cluster ${this.#name}`)
+    const created = await this.#run(this.#tool.create(this.#name, kubeconfig))
     if (!created.ok) throw this.#failed('CLUSTER_START_FAILED', 'did not start', created)
     if (!this.#tool.kubeconfig) return
-    const printed = await this.#run(this.#tool.kubeconfig(this.name))
+    const printed = await this.#run(this.#tool.kubeconfig(this.#name))
     if (!printed.ok) throw this.#failed('CLUSTER_START_FAILED', 'gave no kubeconfig', printed)
     this.folder.write('kubeconfig', printed.stdout)
   }
 
   async stop(): Promise<void> {
-    const outcome = await this.#run(this.#tool.delete(this.name, this.folder.kubeconfig))
+    const outcome = await this.#run(this.#tool.delete(this.#name, this.folder.kubeconfig))
     if (!outcome.ok) throw this.#failed('CLUSTER_STOP_FAILED', 'could not be deleted', outcome)
   }
 
@@ -110,7 +109,7 @@ export class ToolCluster {
   }
 
   async load(tar: string): Promise<void> {
-    const outcome = await this.#run(this.#tool.load(this.name, tar))
+    const outcome = await this.#run(this.#tool.load(this.#name, tar))
     if (!outcome.ok) throw this.#failed('CLUSTER_IMAGE_REFUSED', `did not take the image ${tar}`, outcome)
   }
 
@@ -124,6 +123,6 @@ export class ToolCluster {
     what: string,
     { why }: Outcome,
   ): PlatformError {
-    return new PlatformError(code, `the ${this.kind} cluster ${this.name} ${what}: ${why}`, { cluster: this.name })
+    return new PlatformError(code, `the ${this.kind} cluster ${this.#name} ${what}: ${why}`, { cluster: this.#name })
   }
 }

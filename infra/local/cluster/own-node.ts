@@ -4,23 +4,22 @@
  *
  * N1  One process holds the node: with it end its programs, containers, mounts, rules and links.
  * N2  Every process outside of the node (relays) is recorded by PID and start time, and ended by `stop`.
- * N3  What is changed on the machine (one link, one route, cgroups, some sysctls) is put back by `stop`, also after the
- *     node was killed; a start begins with a stop.
+ * N3  What is made on the machine (one link, one route, cgroups, folders to mount on) is removed by `stop`, also after
+ *     the node was killed; a start begins with a stop. Link and cgroups carry the name of the state folder, so that no
+ *     node ever removes what belongs to another.
  */
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { PlatformError } from '#core/errors'
-import { freePort } from '../ports.ts'
 import { identifyProcess } from '#core/compute'
+import { PlatformError } from '#core/errors'
 import type { ClusterFolder, Network } from './cluster-folder.ts'
 import { run, type Outcome } from './commands.ts'
 import { clusterSources, kubeFolder, requireKube } from './kube-binary.ts'
-import { chooseNet } from './network.ts'
+import { reserveNetwork } from './network.ts'
 import { cniFolder, findLack } from './preconditions.ts'
 
-const USUAL_PORT = 6443
 /** Of a file system that is itself an overlay, on which another one cannot be laid (statfs(2)). */
 const OVERLAYFS_MAGIC = 0x794c7630
 const RELAY_START_MS = 5_000
@@ -53,19 +52,30 @@ export class OwnNode {
    * @throws {PlatformError} `CLUSTER_UNSUPPORTED`, `CLUSTER_TOOL_MISSING`, `CLUSTER_START_FAILED`.
    */
   async start(say: (line: string) => void): Promise<void> {
-    if (!(await this.isUp())) await this.#startNode(say)
-    const { port, net } = this.#network()
-    await this.#relay('api', { host: '127.0.0.1', port }, `${net}.0.2:6443`)
+    if (await this.isUp()) await this.#relayApi()
+    else await this.#startNode(say)
   }
 
   async #startNode(say: (line: string) => void): Promise<void> {
     const lack = await findLack(this.env, { mayBuild: true })
     if (lack) throw lack
     await requireKube(say, this.env)
-    this.folder.write('network.json', await this.#chooseNetwork())
-    const { ok, why } = await this.#script('up.sh')
-    if (!ok) throw this.#startFailed(why)
+    await this.stop() // What a node that was killed left, would make its own net look taken.
+    const { network, release } = await reserveNetwork(this.folder.read<Network>('network.json'))
+    try {
+      this.folder.write('network.json', network)
+      const { ok, why } = await this.#script('up.sh')
+      if (!ok) throw this.#startFailed(why)
+      await this.#relayApi()
+    } finally {
+      release()
+    }
     this.folder.write('kubeconfig', readFileSync(this.folder.at('conf/admin'), 'utf8'))
+  }
+
+  #relayApi(): Promise<void> {
+    const { port, net } = this.#network()
+    return this.#relay('api', { host: '127.0.0.1', port }, `${net}.0.2:6443`)
   }
 
   /** Ends and removes it all but keys, logs and what was chosen; harmless where nothing runs. */
@@ -92,19 +102,19 @@ export class OwnNode {
 
   /** Starts a relay in a process of its own, unless it runs (N2). */
   async #relay(name: string, from: Address, to: string): Promise<void> {
-    const process = `${RELAY}${name}`
-    if (this.folder.runs(process)) return
-    const logFile = this.folder.at('log', `${process}.log`)
-    const log = openSync(logFile, 'w')
+    const record = `${RELAY}${name}`
+    if (this.folder.runs(record)) return
+    const log = openSync(this.folder.at('log', `${record}.log`), 'w')
     const relay = ['forward', `${from.host}:${from.port}=${to}`]
     const child = spawn(`${kubeFolder(this.env)}/kube`, relay, { detached: true, stdio: ['ignore', log, log] })
+    child.once('error', () => undefined) // Seen below: it does not answer.
     child.unref()
     closeSync(log)
     const pid = child.pid ?? 0
-    writeFileSync(this.folder.at('run', `${process}.pid`), `${pid} ${identifyProcess(pid)?.startTime}\n`)
+    writeFileSync(this.folder.at('run', `${record}.pid`), `${pid} ${identifyProcess(pid)?.startTime}\n`)
     const deadline = Date.now() + RELAY_START_MS
     while (!(await connects(from))) {
-      if (!this.folder.runs(process) || Date.now() > deadline)
+      if (!this.folder.runs(record) || Date.now() > deadline)
         throw this.#startFailed(`the relay from port ${from.port} ended or does not answer`)
       await delay(20)
     }
@@ -131,13 +141,6 @@ export class OwnNode {
     return holder === null ? 0 : 1024 * familyOf(holder).reduce((sum, pid) => sum + proportionalKib(pid), 0)
   }
 
-  async #chooseNetwork(): Promise<Network> {
-    const former = this.folder.read<Network>('network.json')
-    if (former) await this.#script('down.sh') // What a node that was killed left would make its own net look taken.
-    const port = (await freePort(former?.port ?? USUAL_PORT)) ?? (await freePort(0))
-    return { port: port ?? USUAL_PORT, net: chooseNet(former?.net) }
-  }
-
   #network(): Network {
     const network = this.folder.read<Network>('network.json')
     if (network) return network
@@ -152,6 +155,7 @@ export class OwnNode {
     const { port, net } = this.folder.read<Network>('network.json') ?? { port: 0, net: '' }
     const settings = {
       KUBE_STATE: this.folder.path,
+      KUBE_NAME: this.folder.clusterName,
       KUBE_BIN: kubeFolder(this.env),
       KUBE_NET: net,
       KUBE_PORT: String(port),

@@ -9,6 +9,8 @@ function table(...routes: readonly (readonly [destination: string, mask: string]
   return ['Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT', ...lines, ''].join('\n')
 }
 
+const choose = (former: string | undefined, routes: string) => chooseNet(former, () => true, routes)
+
 const DEFAULT = ['00000000', '00000000'] as const
 /** 10.213.7.0/24 */
 const INSIDE = ['0007D50A', '00FFFFFF'] as const
@@ -17,26 +19,30 @@ const AROUND = ['0000000A', '000000FF'] as const
 
 describe('the net of a cluster', () => {
   it('is the first, where only the default route leads there', () => {
-    expect(chooseNet(undefined, table(DEFAULT))).toBe('10.213')
+    expect(choose(undefined, table(DEFAULT))).toBe('10.213')
   })
 
   it('is the next, where a route leads into it', () => {
-    expect(chooseNet(undefined, table(DEFAULT, INSIDE))).toBe('10.214')
+    expect(choose(undefined, table(DEFAULT, INSIDE))).toBe('10.214')
+  })
+
+  it('is the next, where another node takes the first this moment', () => {
+    expect(chooseNet(undefined, (net) => net !== '10.213', table(DEFAULT))).toBe('10.214')
   })
 
   it('lies elsewhere, where a route covers all of 10.0.0.0/8', () => {
-    expect(chooseNet(undefined, table(DEFAULT, AROUND))).toBe('198.18')
+    expect(choose(undefined, table(DEFAULT, AROUND))).toBe('198.18')
   })
 
   it('is that of last time, unless it is taken now', () => {
-    expect(chooseNet('10.220', table(DEFAULT, INSIDE))).toBe('10.220')
-    expect(chooseNet('10.213', table(DEFAULT, INSIDE))).toBe('10.214')
+    expect(choose('10.220', table(DEFAULT, INSIDE))).toBe('10.220')
+    expect(choose('10.213', table(DEFAULT, INSIDE))).toBe('10.214')
   })
 
   it('is refused in one sentence, where every candidate is taken', () => {
     /** 198.18.0.0/15 */
     const tests = ['000012C6', '0000FEFF'] as const
-    expect(() => chooseNet(undefined, table(AROUND, tests))).toThrow(
+    expect(() => choose(undefined, table(AROUND, tests))).toThrow(
       expect.objectContaining({
         code: 'CLUSTER_UNSUPPORTED',
         message:

@@ -32,7 +32,9 @@ make_keys() (
   certificate apiserver ca /CN=kube-apiserver "$api,IP:127.0.0.1,IP:$NODE_IP,IP:$HOST_IP,IP:$API_SERVICE_IP"
   certificate apiserver-client ca /O=system:masters/CN=kube-apiserver-client
   certificate admin ca /O=system:masters/CN=admin
-  for name in controller-manager scheduler kube-proxy; do certificate $name ca "/CN=system:kube-$name"; done
+  certificate controller-manager ca /CN=system:kube-controller-manager
+  certificate scheduler ca /CN=system:kube-scheduler
+  certificate kube-proxy ca /CN=system:kube-proxy
   certificate coredns ca /CN=system:coredns
   certificate kubelet ca "/O=system:nodes/CN=system:node:$NODE" "DNS:$NODE,IP:$NODE_IP,IP:127.0.0.1"
   certificate front-proxy front /CN=front-proxy
@@ -98,7 +100,7 @@ apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: cgroupfs
-cgroupRoot: /$CGROUP
+cgroupRoot: /$NAME
 failCgroupV1: false
 failSwapOn: false
 authentication:

@@ -17,6 +17,11 @@ hold() {
     mkdir -p "$STATE/fs$dir"
     mount --bind "$STATE/fs$dir" "$dir"
   done
+  for name in $GLOBAL_SYSCTLS; do
+    mkdir -p "$STATE/fs/sysctls/$(dirname "$name")"
+    cat "/proc/sys/$name" >"$STATE/fs/sysctls/$name"
+    mount --bind "$STATE/fs/sysctls/$name" "/proc/sys/$name"
+  done
   mount --make-rshared /
   hostname "$NODE"
   ip link set lo up

@@ -12,24 +12,16 @@ trap 'bash "$here/down.sh"' ERR
 trap 'bash "$here/down.sh"; exit 130' INT TERM
 bash "$here/configure.sh" 2>"$STATE/log/configure.log"
 
-# Settings of the machine that the node changes, and folders that it needs as places to mount on.
-for name in $GLOBAL_SYSCTLS; do echo "$name $(cat "/proc/sys/$name")"; done >"$STATE/run/sysctls"
-: >"$STATE/run/made-dirs"
-for dir in $PRIVATE_DIRS; do
-  while [ ! -d "$dir" ]; do
-    missing=$dir
-    while [ ! -d "$(dirname "$missing")" ]; do missing=$(dirname "$missing"); done
-    mkdir "$missing"
-    echo "$missing" >>"$STATE/run/made-dirs"
-  done
+for dir in $PRIVATE_DIRS; do # Places to mount on.
+  [ -d "$dir" ] || { mkdir "$dir" && echo "$dir" >>"$MADE_DIRS"; }
 done
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-  mkdir -p "/sys/fs/cgroup/$CGROUP"
+  mkdir -p "/sys/fs/cgroup/$NAME"
 else # v1: one tree per controller; a cpuset without processors takes no process.
   for tree in /sys/fs/cgroup/*/; do
-    mkdir -p "$tree$CGROUP"
+    mkdir -p "$tree$NAME"
     for file in cpuset.mems cpuset.cpus; do
-      [ ! -f "$tree$CGROUP/$file" ] || cat "$tree$file" >"$tree$CGROUP/$file"
+      [ ! -f "$tree$NAME/$file" ] || cat "$tree$file" >"$tree$NAME/$file"
     done
   done
 fi
@@ -45,10 +37,10 @@ done
 remember holder "$holder"
 
 # One link and one route, so that Pods, cluster IPs and node ports answer from this machine.
-ip link add "$LINK" type veth peer name eth0 netns "$holder"
-ip address add "$HOST_IP/24" dev "$LINK"
-ip link set "$LINK" up
-ip route add "$NET.0.0/16" via "$NODE_IP" dev "$LINK" onlink
+ip link add "$NAME" type veth peer name eth0 netns "$holder"
+ip address add "$HOST_IP/24" dev "$NAME"
+ip link set "$NAME" up
+ip route add "$NET.0.0/16" via "$NODE_IP" dev "$NAME" onlink
 nsenter --target "$holder" --net \
   sh -c "ip address add $NODE_IP/24 dev eth0; ip link set eth0 up; ip route add default via $HOST_IP"
 
