@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the caller's role must allow; `public` needs no login. Every route of the API names one. */
     permission?: Action | 'public'
+    /** Origins of other pages that may call it with a person's cookie, beside our own. */
+    callers?: readonly string[]
   }
   interface FastifyInstance {
     /** Every route, as `GET /api/runs`, with what it needs. */
@@ -71,7 +73,7 @@ async function principalOf(request: FastifyRequest, identity: IdentityPort): Pro
   const principal = token ? await identity.authenticate(token) : null
   if (!principal)
     throw new PlatformError('UNAUTHENTICATED', 'the call carries no valid login; open the one-time link again')
-  if (!bearerOf(request)) assertSameOrigin(request)
+  if (!bearerOf(request)) assertSameOrigin(request, request.routeOptions.config.callers)
   return principal
 }
 

@@ -12,10 +12,12 @@ import { installationRoot } from '#core/execution'
 import { createLogger } from '#core/log'
 import { endWithParent } from '#core/serving'
 import { openStore } from '#core/storage'
+import { createCodec } from '../../infra/temporal/index.ts'
 import { auditFile, auditLog } from './audit.ts'
 import { composePorts } from './compose.ts'
 import { readConfig, type ApiConfig } from './config.ts'
 import { createEngine } from './engine.ts'
+import type { ApiSettings } from './ports.ts'
 import { buildServer, type Api } from './server.ts'
 
 const log = createLogger('api')
@@ -53,6 +55,7 @@ async function run(config: ApiConfig): Promise<void> {
     hosts: config.hosts,
     version: version(),
     temporalUi: temporal.uiUrl,
+    codec: codecFor(temporal),
     pageUrl: config.pageUrl,
     trustedProxies: config.trustedProxies,
     audit: config.auditFile === null ? auditLog(log) : auditFile(config.auditFile),
@@ -71,6 +74,12 @@ async function run(config: ApiConfig): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void (ending ??= end()))
   process.stdout.write(`${JSON.stringify({ ready: true, url })}\n`)
+}
+
+function codecFor({ codecKeys, uiUrl }: ApiConfig['temporal']): NonNullable<ApiSettings['codec']> | null {
+  if (!codecKeys || !uiUrl) return null
+  const { decode } = createCodec(codecKeys)
+  return { origin: new URL(uiUrl).origin, decode }
 }
 
 /** @throws {PlatformError} `PORT_IN_USE`. */

@@ -3,6 +3,7 @@
  * tests fill it with fakes. Methods that look something up throw the `…_NOT_FOUND` error of their thing.
  */
 
+import type { Payload } from '@temporalio/common'
 import type { ImageDrop } from '#core/batch'
 import type { Traffic } from '#core/compute'
 import type { Action, Door, TokenFacts } from '#core/identity'
@@ -146,6 +147,8 @@ export interface ApiSettings {
   readonly version: string
   /** Base address of the Temporal UI, for links; null where unknown. */
   readonly temporalUi: string | null
+  /** Decrypts what Temporal keeps, for its page alone; left out where nothing is encrypted. */
+  readonly codec?: { readonly origin: string; decode(payloads: Payload[]): Promise<Payload[]> } | null
   /** Where people reach this server, where that is not the address of the call; null on one machine. */
   readonly pageUrl?: string | null
   /** Addresses whose X-Forwarded headers are believed: those of our own front door or of a proxy. */

@@ -74,10 +74,11 @@ export function nonceOf(reply: FastifyReply): string {
 }
 
 /** Cookies travel on their own, so a changing call that rests on one must prove that our own page made it. */
-export function assertSameOrigin(request: FastifyRequest): void {
+export function assertSameOrigin(request: FastifyRequest, others: readonly string[] = []): void {
   if (SAFE_METHODS.has(request.method)) return
   const origin = request.headers.origin
-  const own = origin !== undefined && originOf(origin) === originOf(`${request.protocol}://${request.headers.host}`)
+  const known = [`${request.protocol}://${request.headers.host}`, ...others]
+  const own = origin !== undefined && known.some((one) => originOf(one) === originOf(origin))
   if (!own)
     throw new PlatformError(
       'CROSS_SITE_REFUSED',

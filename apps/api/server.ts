@@ -24,6 +24,7 @@ import { pages } from './pages.ts'
 import type { ApiLimits, ApiPorts, ApiSettings } from './ports.ts'
 import { problemHandler, sendProblem } from './problem.ts'
 import { batchRoutes } from './routes/batches.ts'
+import { codecRoutes } from './routes/codec.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { modelRoutes } from './routes/models.ts'
@@ -123,6 +124,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     modelRoutes,
     endpointRoutes,
     batchRoutes,
+    codecRoutes,
   ])
     routes(server, context)
   if (settings.webDir) await pages(server, settings.webDir)

@@ -6,6 +6,7 @@
  * K3  A child that dies is started again; runs go on, because their state is in the store and in Temporal's database.
  * K4  A restart keeps the ports, so that links and clients stay right.
  */
+import type { Server } from 'node:http'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +16,9 @@ import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
 import { namesServer, temporalSettings, withoutOwnServer, type TemporalSettings } from '../temporal/settings.ts'
 import { frontEnvironment, type Front } from './front.ts'
 import { completePlacement, placementOf } from './placement.ts'
+import { serveControl } from './control.ts'
 import { reservePorts, type Ports } from './ports.ts'
+import { takeSnapshot } from './snapshot.ts'
 import { StateFolder, type StackInfo } from './state-folder.ts'
 import { SupervisedChild, type ChildSpec } from './supervised-child.ts'
 import { extendRetention, requireTemporalBinary, temporalServer } from './temporal-server.ts'
@@ -113,12 +116,14 @@ async function endLeftovers(state: StateFolder): Promise<void> {
   const recorded = state.readJson<(ProcessIdentity & { name: string })[]>('processes.json') ?? []
   await endProcesses(recorded, LEFTOVER_GRACE_MS)
   state.remove('processes.json')
+  state.remove('snapshots')
 }
 
 class ProcessTree implements Stack {
   readonly info: StackInfo
   readonly #children: SupervisedChild[] = []
   readonly #env: NodeJS.ProcessEnv
+  #control: Server | null = null
   /** The Temporal server itself, below its guard. */
   #temporalServer: ProcessIdentity | null = null
 
@@ -153,6 +158,7 @@ class ProcessTree implements Stack {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     // Last: whoever comes from outside finds everything up.
     if (this.options.front) await this.#startEntry('front', 0)
+    this.#control = await serveControl(this.state.controlSocket, () => this.#snapshot())
     this.state.writeJson('ports.json', this.ports)
     this.state.writeJson('stack.json', this.info)
   }
@@ -165,6 +171,7 @@ class ProcessTree implements Stack {
       databaseFile: this.state.temporalDatabase,
       port: this.ports.temporal,
       uiPort: this.ports.temporalUi,
+      codecEndpoint: this.#env['GYRE_CODEC_KEYS_FILE'] ? `${this.info.apiUrl}/api/codec` : null,
       logFile: path.join(this.state.logs, 'temporal.log'),
       env: this.#env,
     })
@@ -217,6 +224,14 @@ class ProcessTree implements Stack {
     }
   }
 
+  /** Those that write objects or the database stand still for it; predictions go on. */
+  #snapshot() {
+    const writers = this.#children
+      .filter(({ spec }) => ['worker', 'api', 'temporal'].includes(spec.name))
+      .flatMap((child) => child.identity()?.pid ?? [])
+    return takeSnapshot(this.state, { writers, storeUri: this.info.storeUri })
+  }
+
   /** Who runs now, so that the next start can end what outlived us (K2). */
   #record(): void {
     const running = this.#children.flatMap((child) => {
@@ -259,6 +274,7 @@ class ProcessTree implements Stack {
     const others = this.#children.filter((child) => child.spec.name !== 'temporal')
     await Promise.all(others.map((child) => child.stop(graceMs)))
     await Promise.all(temporal.map((child) => child.stop(graceMs)))
+    this.#control?.close()
     this.state.remove('processes.json')
   }
 }

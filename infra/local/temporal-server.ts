@@ -18,6 +18,8 @@ export interface TemporalServerOptions {
   readonly databaseFile: string
   readonly port: number
   readonly uiPort: number
+  /** Where the page has encrypted payloads decrypted; null where none are. */
+  readonly codecEndpoint: string | null
   readonly logFile: string
   readonly env: NodeJS.ProcessEnv
 }
@@ -59,7 +61,7 @@ kill $watcher 2>/dev/null
 exit $status`
 
 export function temporalServer(options: TemporalServerOptions): ChildSpec {
-  const { binary, databaseFile, port, uiPort } = options
+  const { binary, databaseFile, port, uiPort, codecEndpoint } = options
   return {
     name: 'temporal',
     command: [
@@ -69,6 +71,7 @@ export function temporalServer(options: TemporalServerOptions): ChildSpec {
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=10000'],
       ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
+      ...(codecEndpoint === null ? [] : ['--ui-codec-endpoint', codecEndpoint]),
       ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],
     env: options.env,
