@@ -40,7 +40,8 @@ export async function openKube(options: OpenKubeOptions): Promise<KubeConnection
 }
 
 async function loadConfig({ kubeconfig, context }: OpenKubeOptions): Promise<KubeConfig> {
-  const sdk = await import('@kubernetes/client-node') // Takes a second to load: only where there is a cluster.
+  // Only where there is a cluster, and no more than this: all of the SDK takes 16 MiB and a second more.
+  const sdk = await import('@kubernetes/client-node/dist/config.js')
   const config = new sdk.KubeConfig()
   try {
     if (kubeconfig) loadFiles(config, kubeconfig, () => new sdk.KubeConfig())

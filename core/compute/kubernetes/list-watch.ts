@@ -68,7 +68,7 @@ const TIMING: WatchTiming = {
   relistMs: 300_000,
   watchSeconds: [240, 300],
   backoffMs: [200, 30_000],
-  pageSize: 250,
+  pageSize: 100,
 }
 
 /** After so many failures one upon the other the revision itself may be the cause: the list is read again. */
