@@ -63,9 +63,11 @@ async function traces() {
     links: ours(await output('ip', '-o', 'link')),
     routes: ours(await output('ip', 'route', 'show', 'table', 'all')),
     cgroups: ours(await output('find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', 'gyre-*')),
-    processes: readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(folder)),
+    processes: readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(inCluster())),
   }
 }
+
+const NOTHING = { links: [], routes: [], cgroups: [], processes: [] }
 
 function commandLine(pid: string): string {
   try {
@@ -141,7 +143,7 @@ describe.skipIf(why !== null)(`a cluster of our own${why ? ` (left out: ${why})`
   })
 
   afterAll(async () => {
-    await clusterDown(state)
+    for (const name of ['state', 'other']) await clusterDown(path.join(folder, name))
     for (const server of servers) server.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -213,13 +215,25 @@ describe.skipIf(why !== null)(`a cluster of our own${why ? ` (left out: ${why})`
     expect(await clusterStatus(state)).toMatchObject({ hostPorts: [], pods: {} })
   })
 
-  it('goes down without a trace, also twice, also when its node was killed before', async () => {
+  it('goes down without a trace, also when its node was killed, while another one of this machine goes on', async () => {
+    const first = state
+    const other = path.join(folder, 'other')
+    state = other
+    await up()
+    state = first
     await killHolder()
     expect(await clusterDown(state)).toBe('own')
-    expect(await traces()).toEqual({ links: [], routes: [], cgroups: [], processes: [] })
-    expect(await machine()).toEqual(before)
     expect(await clusterDown(state)).toBeNull()
-    expect(existsSync(inCluster('kubeconfig'))).toBe(false)
+    expect(await traces()).toEqual(NOTHING)
     expect(readdirSync(inCluster()).sort()).toEqual(['lock', 'log', 'network.json', 'pki'])
+    state = other
+    await loadImages(state, [{ name: IMAGE, tar: path.join(folder, 'bash.tar') }])
+    expect(await runPod('beside', 'printf on >/dev/termination-log')).toBe('Succeeded: on')
+  })
+
+  it('leaves the machine as it was', async () => {
+    expect(await clusterDown(state)).toBe('own')
+    expect(await traces()).toEqual(NOTHING)
+    expect(await machine()).toEqual(before)
   })
 })
