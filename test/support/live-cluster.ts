@@ -42,7 +42,7 @@ export class LiveCluster {
     const bucket = await s3.createBucket('gyre')
     const state = path.join(folder, 'state')
     const up = await new LiveStack(state).json<{ kubeconfig: string }>(
-      ...['cluster', 'up', '--host-port', new URL(s3.endpoint).port],
+      ...['cluster', 'up', '--own', '--host-port', new URL(s3.endpoint).port],
     )
     const images = JSON.parse(
       await readFile(path.join(state, 'cluster', 'images.json'), 'utf8'),
@@ -107,7 +107,7 @@ export class LiveCluster {
   async restartApiServer(): Promise<void> {
     const script = path.resolve('infra/local/cluster/node/restart.sh')
     await run('bash', [script, 'kube-apiserver', 'KILL', '2'], {
-      env: { ...process.env, KUBE_STATE: path.join(this.state, 'cluster', 'node') },
+      env: { ...process.env, KUBE_STATE: path.join(this.state, 'cluster') },
     })
   }
 
