@@ -94,7 +94,7 @@ cat >"$STATE/fs/etc/cni/net.d/10-gyre.conflist" <<END
   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$POD_CIDR"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
  {"type": "portmap", "capabilities": {"portMappings": true}}]}
 END
-# Images come by import alone, so none is collected; there is no swap, and cgroup v1 will do.
+# Images come by import alone, so none is collected; swap and cgroup v1 will do; a patched capacity shows within a second.
 cat >"$conf/kubelet.yaml" <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
