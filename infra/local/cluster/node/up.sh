@@ -16,6 +16,10 @@ for dir in $PRIVATE_DIRS; do # Places to mount on.
   [ -d "$dir" ] || { mkdir "$dir" && echo "$dir" >>"$MADE_DIRS"; }
 done
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  for controller in cpu cpuset memory pids hugetlb; do # As on any machine with systemd; kubelet wants all there are.
+    grep -qw $controller /sys/fs/cgroup/cgroup.subtree_control || ! grep -qw $controller /sys/fs/cgroup/cgroup.controllers ||
+      echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
+  done
   mkdir -p "/sys/fs/cgroup/$NAME"
 else # v1: one tree per controller; a cpuset without processors takes no process.
   for tree in /sys/fs/cgroup/*/; do
