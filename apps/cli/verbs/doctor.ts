@@ -41,7 +41,13 @@ export async function doctor(options: CommonOptions): Promise<void> {
 
 async function temporal({ env }: Invocation): Promise<Finding> {
   const check = 'Temporal server'
-  if (env['TEMPORAL_ADDRESS']) return { check, ok: true, found: `yours, at ${env['TEMPORAL_ADDRESS']}` }
+  const { checkTemporal, namesServer, temporalSettings } = await import('../../../infra/temporal/index.ts')
+  if (namesServer(env)) {
+    const settings = temporalSettings(env)
+    const problems = await checkTemporal(settings)
+    const sentences = problems.map(({ message }) => message).join('; ')
+    return { check, ok: problems.length === 0, found: sentences || `yours, at ${settings.address}` }
+  }
   const { path, tried } = await findTemporalBinary({ say: () => undefined, install: false, env })
   const found = path ?? `${tried.join('; ')}; the first ./gyre dev downloads or builds it`
   return { check, ok: path !== null, found }
