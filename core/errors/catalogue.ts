@@ -126,6 +126,11 @@ export const CATALOGUE = {
     ...unavailable,
     retryable: false,
   },
+  BACKUP_INVALID: {
+    when: 'A file is no backup, is damaged or not whole, or was written by a newer Gyre.',
+    remedy: 'Use another backup; nothing was restored.',
+    ...user,
+  },
   PORT_IN_USE: {
     when: 'A port that was asked for by name is taken.',
     remedy: 'Choose another port, or leave it out.',

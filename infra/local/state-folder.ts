@@ -5,6 +5,7 @@
  *   logs/*.log      one per process            stack.json     the running stack, while there is one
  *   owner-token     the local owner's key      ports.json     the ports of last time
  *   processes.json  children, to end leftovers locks/ clients/  who runs on it, who uses it
+ *   control.sock    asks the running stack     snapshots/     moments that backups are being made of
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -40,6 +41,8 @@ export class StateFolder {
   readonly logs: string
   readonly temporalDatabase: string
   readonly ownerTokenFile: string
+  /** Where a running stack is asked for things. */
+  readonly controlSocket: string
   readonly #lock: HolderLock
 
   constructor(readonly path: string) {
@@ -47,6 +50,7 @@ export class StateFolder {
     this.logs = this.#at('logs')
     this.temporalDatabase = this.#at('temporal.db')
     this.ownerTokenFile = this.#at('owner-token')
+    this.controlSocket = this.#at('control.sock')
     this.#lock = new HolderLock(this.#at('locks'))
   }
 
@@ -93,7 +97,7 @@ export class StateFolder {
   }
 
   remove(name: string): void {
-    rmSync(this.#at(name), { force: true })
+    rmSync(this.#at(name), { force: true, recursive: true })
   }
 
   /** The stack that runs on this folder, or null. */

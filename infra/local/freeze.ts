@@ -1,0 +1,115 @@
+/**
+ * Holds processes still for a moment, with all that they started, so that what they write together can be seen at one
+ * moment. They notice nothing but that time has passed. Without awaits from the freeze to the thaw nothing of this
+ * process comes between.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { PlatformError } from '#core/errors'
+
+interface ProcessRow {
+  readonly pid: number
+  readonly parent: number
+  /** Whether each of its threads stands still, or it has ended. */
+  readonly isStill: boolean
+}
+
+/** A thread inside a long call to a disk stops when that returns. */
+const STILL_WITHIN_MS = 2_000
+
+/**
+ * @param roots - processes of this user; what they started is held too.
+ * @returns how to let all of them go on.
+ * @throws {PlatformError} `STATE_IN_USE` when they do not stand still in time; they go on then.
+ */
+export function freeze(roots: readonly number[]): () => void {
+  const frozen = new Set<number>()
+  const thaw = () => [...frozen].reverse().forEach((pid) => send(pid, 'SIGCONT'))
+  const deadline = Date.now() + STILL_WITHIN_MS
+  try {
+    for (;;) {
+      const rows = processTable()
+      const family = familyOf(roots, rows)
+      const fresh = family.filter(({ pid }) => !frozen.has(pid))
+      // A process that was still running when its parent stopped may have started another: looked at again.
+      for (const { pid } of fresh) {
+        frozen.add(pid)
+        send(pid, 'SIGSTOP')
+      }
+      if (fresh.length === 0 && family.every(({ isStill }) => isStill)) return thaw
+      if (Date.now() > deadline) throw notStill(family.filter(({ isStill }) => !isStill).map(({ pid }) => pid))
+    }
+  } catch (error) {
+    thaw()
+    throw error
+  }
+}
+
+/** One that is gone needs no signal. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended.
+  }
+}
+
+function familyOf(roots: readonly number[], rows: readonly ProcessRow[]): ProcessRow[] {
+  const members = new Set(roots)
+  for (let size = 0; size < members.size;) {
+    size = members.size
+    for (const { pid, parent } of rows) if (members.has(parent)) members.add(pid)
+  }
+  return rows.filter(({ pid }) => members.has(pid))
+}
+
+function processTable(): ProcessRow[] {
+  return process.platform === 'linux' ? tableFromProc() : tableFromPs()
+}
+
+function tableFromProc(): ProcessRow[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    const facts = statOf(`/proc/${name}/stat`)
+    if (!facts) return []
+    return [{ pid: Number(name), parent: facts.parent, isStill: threadsOf(name).every(isStillState) }]
+  })
+}
+
+function threadsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => statOf(`/proc/${pid}/task/${thread}/stat`)?.state ?? [])
+  } catch {
+    return [] // It has ended.
+  }
+}
+
+function statOf(file: string): { state: string; parent: number } | null {
+  try {
+    const stat = readFileSync(file, 'utf8')
+    // The name in brackets may hold brackets and blanks: count from behind it.
+    const [state = '', parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state, parent: Number(parent) }
+  } catch {
+    return null
+  }
+}
+
+function tableFromPs(): ProcessRow[] {
+  const table = execFileSync('ps', ['-axo', 'pid=,ppid=,state='], { encoding: 'utf8' })
+  return table.split('\n').flatMap((line) => {
+    const [pid, parent, state] = line.trim().split(/\s+/)
+    return pid && parent && state ? [{ pid: Number(pid), parent: Number(parent), isStill: isStillState(state) }] : []
+  })
+}
+
+/** T, t: stopped; Z, X: ended. */
+function isStillState(state: string): boolean {
+  return /^[TtZX]/.test(state)
+}
+
+function notStill(pids: readonly number[]): PlatformError {
+  const message = `process ${pids.join(', ')} did not stand still within ${STILL_WITHIN_MS / 1000} s; try again when the disk is less busy`
+  return new PlatformError('STATE_IN_USE', message, { pids })
+}
