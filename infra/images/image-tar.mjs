@@ -3,7 +3,6 @@
  * and, beside it, the manifest of `docker save`. No daemon, no registry, and the same layers give the same bytes.
  */
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -12,6 +11,8 @@ import { pack } from 'tar-stream'
 const OCI = 'application/vnd.oci.image'
 const ARCHITECTURE = { x64: 'amd64', arm64: 'arm64' }
 const TAG_LENGTH = 16
+/** Of every file in the archive. */
+const PLAIN = { mode: 0o644, mtime: new Date(0) }
 
 /**
  * @param image.repository - as `localhost/gyre-worker`; the tag is made from the content.
@@ -53,23 +54,18 @@ async function write(tar, { name, tag, settings, manifest, measured }) {
   const part = `${tar}.${process.pid}.part`
   const archive = pack()
   const saved = pipeline(archive, createWriteStream(part))
-  const add = async (file, bytes) => {
-    archive.entry({ name: file, mtime: new Date(0), mode: 0o644 }, bytes)
+  const fill = async () => {
+    const add = (file, bytes) => archive.entry({ ...PLAIN, name: file }, bytes)
+    add('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
+    add('index.json', json(indexOf(name, tag, manifest)))
+    add('manifest.json', json([dockerManifest(name, settings, measured)]))
+    for (const blob of [settings, manifest]) add(blobPath(sha256(blob)), blob)
+    for (const { layer, digest, sizeBytes } of unique(measured))
+      await pipeline(layer.stream(), archive.entry({ ...PLAIN, name: blobPath(digest), size: sizeBytes }))
+    archive.finalize()
   }
   try {
-    await add('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
-    await add('index.json', json(indexOf(name, tag, manifest)))
-    await add('manifest.json', json([dockerManifest(name, settings, measured)]))
-    for (const blob of [settings, manifest]) await add(blobPath(sha256(blob)), blob)
-    for (const { layer, digest, sizeBytes } of unique(measured)) {
-      const sink = archive.entry({ name: blobPath(digest), size: sizeBytes, mtime: new Date(0), mode: 0o644 })
-      const finished = once(sink, 'finish')
-      for await (const chunk of layer.stream()) if (!sink.write(chunk)) await once(sink, 'drain')
-      sink.end()
-      await finished
-    }
-    archive.finalize()
-    await saved
+    await Promise.all([saved, fill()])
     renameSync(part, tar)
   } finally {
     rmSync(part, { force: true })

@@ -5,13 +5,18 @@
 import { createHash } from 'node:crypto'
 import { closeSync, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { pack } from 'tar-stream'
 import { withoutSymbols } from './elf.mjs'
 
 const BLOCK_BYTES = 1 << 20
+/** No time, no owner. */
+const NOBODYS = { mtime: new Date(0), uid: 0, gid: 0, uname: '', gname: '' }
 
 export class Layer {
   #entries = new Map()
+  /** Of what it holds now. */
+  #measured
 
   /** Folders above an entry come by themselves. */
   folder(name, mode = 0o755) {
@@ -64,7 +69,11 @@ export class Layer {
   }
 
   /** @returns its digest (hex) and size, by writing it to nowhere. */
-  async measure() {
+  measure() {
+    return (this.#measured ??= this.#measure())
+  }
+
+  async #measure() {
     const hash = createHash('sha256')
     let sizeBytes = 0
     for await (const chunk of this.stream()) {
@@ -78,26 +87,17 @@ export class Layer {
     const parent = path.posix.dirname(name)
     if (parent !== '.' && !this.#entries.has(parent)) this.folder(parent)
     this.#entries.set(name, entry)
+    this.#measured = undefined
     return this
   }
 
   async #fill(tar) {
     for (const [name, { blocks, ...entry }] of [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      await new Promise((resolve, reject) => {
-        const header = { ...entry, name, mtime: new Date(0), uid: 0, gid: 0, uname: '', gname: '' }
-        const sink = tar.entry(header, (error) => (error ? reject(error) : resolve()))
-        if (blocks) void send(blocks(), sink).catch(reject)
-      })
+      const sink = tar.entry({ ...NOBODYS, ...entry, name: entry.type === 'directory' ? `${name}/` : name })
+      if (blocks) await pipeline(blocks, sink)
     }
     tar.finalize()
   }
-}
-
-async function send(blocks, sink) {
-  for (const block of blocks) {
-    if (!sink.write(block)) await new Promise((resolve) => sink.once('drain', resolve))
-  }
-  sink.end()
 }
 
 function* blocksOf(source, size, head) {
