@@ -47,10 +47,16 @@ export async function helmWith(verb: readonly string[], values: Values): Promise
   }
 }
 
-/** The objects of an installation `gyre` in the namespace `gyre`. */
+/** An installation `gyre` in the namespace `gyre`, as YAML. */
+export function renderYaml(values: Values): Promise<string> {
+  return helmWith(['template', 'gyre', '--namespace', 'gyre', '--kube-version', KUBE_VERSION], values)
+}
+
+/** Its objects, with the field names of the client: `from` is `_from`. */
 export async function render(values: Values): Promise<readonly Rendered[]> {
-  const text = await helmWith(['template', 'gyre', '--namespace', 'gyre', '--kube-version', KUBE_VERSION], values)
-  return loadAllYaml(text).filter((object: unknown): object is Rendered => object !== null && object !== undefined)
+  return loadAllYaml(await renderYaml(values)).filter(
+    (object: unknown): object is Rendered => object !== null && object !== undefined,
+  )
 }
 
 /** What Helm says to values that it refuses. */
