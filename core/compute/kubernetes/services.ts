@@ -57,7 +57,7 @@ export interface KubernetesServiceSettings extends ClusterSettings {
   readonly log: Logger
   /** The address that clients use, where it is not that of the gateway's Service: an Ingress, a load balancer. */
   readonly endpointUrl?: string | null
-  /** A Gateway (Gateway API) that carries the requests; without one, two Pods of ours do. */
+  /** A Gateway (Gateway API) that carries the requests, with `endpointUrl`; without one, two Pods of ours do. */
   readonly gateway?: { readonly name: string; readonly namespace: string } | null
   /** How long a Pod goes on serving after its end was decided; 15 where left out. */
   readonly drainSeconds?: number
@@ -166,7 +166,11 @@ class KubernetesServiceHost implements ServiceHost {
   async url(): Promise<string> {
     const { endpointUrl, gateway, api } = this.#settings
     if (endpointUrl) return endpointUrl.replace(/\/+$/, '')
-    if (gateway && (await this.#hasRoutes())) return this.#gatewayApiUrl(gateway)
+    if (gateway && (await this.#hasRoutes()))
+      throw new PlatformError(
+        'CLUSTER_REFUSED',
+        `where the Gateway ${gateway.namespace}/${gateway.name} answers, its own namespace knows; say it with GYRE_ENDPOINT_URL`,
+      )
     const service = await this.#find<KubeObject & { spec?: { clusterIP?: string } }>('Service', GATEWAY)
     const host = service?.spec?.clusterIP ?? `${GATEWAY}.${api.namespace}.svc`
     return `http://${host.includes(':') ? `[${host}]` : host}`
@@ -379,19 +383,6 @@ class KubernetesServiceHost implements ServiceHost {
     )
   }
 
-  async #gatewayApiUrl({ name, namespace }: { name: string; namespace: string }): Promise<string> {
-    const path = `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/gateways/${name}`
-    const gateway = await this.#request<GatewayObject>('GET', path)
-    const address = gateway.status?.addresses?.[0]?.value
-    const port = gateway.spec?.listeners?.find(({ protocol }) => protocol === 'HTTP')?.port ?? 80
-    if (!address)
-      throw new PlatformError(
-        'GATEWAY_UNAVAILABLE',
-        `the Gateway ${namespace}/${name} has no address yet; wait for its controller, or set GYRE_ENDPOINT_URL`,
-      )
-    return `http://${address}${port === 80 ? '' : `:${port}`}`
-  }
-
   #hasRoutes(): Promise<boolean> {
     return this.#settings.gateway ? this.#isInstalled('gateway.networking.k8s.io/v1') : Promise.resolve(false)
   }
@@ -502,11 +493,6 @@ interface RouteCondition {
 
 interface RouteObject extends KubeObject {
   readonly status?: { readonly parents?: readonly { readonly conditions?: readonly RouteCondition[] }[] }
-}
-
-interface GatewayObject extends KubeObject {
-  readonly spec?: { readonly listeners?: readonly { readonly protocol: string; readonly port: number }[] }
-  readonly status?: { readonly addresses?: readonly { readonly value: string }[] }
 }
 
 /** Asks a Pod of the gateway to read the store now. @returns whether it did. */
