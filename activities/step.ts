@@ -45,7 +45,7 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
       const heartbeat = startHeartbeat()
       const session = sessionTeller(ports, info.workflowExecution!.workflowId)
       try {
-        const raw = await runBody(requestOf(ports, call, info.attempt), {
+        const raw = await runBody(requestOf(ports, call, info.attempt, info.scheduleToCloseTimeoutMs), {
           signal: signalFor(cancellationSignal),
           onProgress: heartbeat.report,
           onSession: session.tell,
@@ -96,15 +96,18 @@ function interruption(signal: AbortSignal): Error {
   return reason instanceof Error ? reason : new CancelledFailure('cancelled')
 }
 
-function requestOf(ports: StepPorts, call: StepCall, attempt: number): BodyRequest {
+function requestOf(ports: StepPorts, call: StepCall, attempt: number, timeoutMs: number): BodyRequest {
   return {
     step: call.step,
     input: call.input,
     run: call.run,
     node: call.node,
     attempt,
+    timeoutMs,
     store: ports.storeAt,
     bundle: call.bundle,
+    ...(call.container ? { container: call.container } : {}),
+    ...(call.gpus ? { gpus: call.gpus } : {}),
     scratchDir: path.join(ports.scratchDir, `${call.run}.${call.node}.${attempt}`),
     bundleDir: ports.bundleDir,
     ...(ports.sessionHost && { sessionHost: ports.sessionHost }),

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { ServiceHost } from '#core/compute'
-import { codeVersion, runAsJob, runInThread } from '#core/execution'
+import { codeVersion, runAsJob, runContainer, runInThread } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -24,6 +24,7 @@ export interface Composition {
   readonly stepPorts: StepPorts
   readonly inThread: RunBody
   readonly asJob: RunBody
+  readonly asContainer: RunBody
   /** Steps that deserve a Pod on a cluster, and a thread on one machine. */
   readonly inThreadOrJob: RunBody
   readonly log: Logger
@@ -72,6 +73,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     },
     inThread,
     asJob,
+    asContainer: (request, hooks) => runContainer(request, hooks, { jobs: jobHost.jobs, store, check: inThread }),
     inThreadOrJob: config.compute === 'kubernetes' ? asJob : inThread,
     log,
   }

@@ -3,6 +3,7 @@
 import os from 'node:os'
 import { Worker } from '@temporalio/worker'
 import { batchActivities } from '../activities/batch.ts'
+import { containerActivities } from '../activities/containers.ts'
 import { datasetActivities } from '../activities/datasets.ts'
 import { labellingActivities } from '../activities/labelling.ts'
 import { registryActivities } from '../activities/registry.ts'
@@ -19,7 +20,7 @@ const WAITING_SESSIONS = 16
 export function createComputeWorker(
   queue: 'gyre-cpu' | 'gyre-gpu',
   config: WorkerConfig,
-  { connection, stepPorts, inThread, asJob, inThreadOrJob }: Composition,
+  { connection, stepPorts, inThread, asJob, asContainer, inThreadOrJob }: Composition,
 ): Promise<Worker> {
   return Worker.create({
     connection,
@@ -33,6 +34,7 @@ export function createComputeWorker(
       ...registryActivities(stepPorts, inThread),
       ...servingActivities(stepPorts, inThread),
       ...batchActivities(stepPorts, inThread),
+      ...containerActivities(stepPorts, asContainer),
     },
     maxConcurrentActivityTaskExecutions: os.availableParallelism() + WAITING_SESSIONS,
     maxHeartbeatThrottleInterval: config.heartbeatThrottleMs,

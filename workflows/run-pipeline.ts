@@ -138,12 +138,7 @@ class PipelineRun {
         })
         this.#schedule.complete(node.id, resolution.output)
       } else if (resolution.kind === 'invalid') this.#fail(node.id, resolution.code, resolution.message)
-      else
-        this.#start(
-          node,
-          { run, node: node.id, step: node.step, input: resolution.input, key: resolution.key, bundle: node.bundle },
-          resolution.reason,
-        )
+      else this.#start(node, callOf(run, node, resolution.input, resolution.key), resolution.reason)
     })
     return taken
   }
@@ -177,7 +172,7 @@ class PipelineRun {
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         staticSummary: `labelling for ${node.id}`,
       })
-    const activity = node.bundle ? 'user-step' : node.step
+    const activity = node.container ? 'container-step' : node.bundle ? 'user-step' : node.step
     return stepActivity(activity, node.policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(
       call,
     )
@@ -247,6 +242,24 @@ class PipelineRun {
         return { status, seconds, reason }
       }),
     )
+  }
+}
+
+function callOf(
+  run: string,
+  { id, step, bundle, container, policy }: PlanNode,
+  input: Json,
+  key: string | null,
+): StepCall {
+  return {
+    run,
+    node: id,
+    step,
+    input,
+    key,
+    bundle,
+    ...(container ? { container } : {}),
+    ...(policy.gpus ? { gpus: policy.gpus } : {}),
   }
 }
 

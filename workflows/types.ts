@@ -1,6 +1,6 @@
 /** The arguments and results of workflows: plain JSON, small, kept compatible with histories in flight. */
 
-import type { Json, Plan } from '#core/plan'
+import type { Json, Plan, PlanContainer } from '#core/plan'
 import type { StepOrigin, StepStatus } from '#core/runs'
 import type { SessionState } from '#core/labelling'
 
@@ -45,6 +45,8 @@ export interface StepCall {
   /** Cache key; null where the result must not be reused. */
   readonly key: string | null
   readonly bundle: string | null
+  readonly container?: PlanContainer
+  readonly gpus?: number
 }
 
 export interface AnnotateArgs {

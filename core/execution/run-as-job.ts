@@ -2,13 +2,13 @@
 
 import { PlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import type { JobOutcome, JobResources, JobRunner, JobSpec } from '#core/compute'
-import { putBlob, readBlob, type ObjectStore } from '#core/storage'
+import { canonicalJson, putBlob, readBlob, type ObjectStore } from '#core/storage'
 import type { Progress } from './context.ts'
 import type { BodyHooks, BodyRequest } from './run-body.ts'
-import { jobNameOf, seeThrough, type JobResult } from './see-through.ts'
+import { jobNameOf, jobTimeoutMs, seeThrough, type JobResult } from './see-through.ts'
 
 /** What `apps/job` reads from `request.json` in its input folder: what to do, and nothing of who asks or how often. */
-export type JobRequest = Omit<BodyRequest, 'attempt' | 'scratchDir' | 'bundleDir'>
+export type JobRequest = Pick<BodyRequest, 'step' | 'input' | 'run' | 'node' | 'store' | 'bundle'>
 
 /** What `apps/job` writes to `result.json` in its output folder, last. */
 export type BodyResult =
@@ -25,7 +25,6 @@ export interface JobHost {
 
 const REQUEST = 'request.json'
 const RESULT = 'result.json'
-const TIMEOUT_MS = 24 * 3_600_000
 const GRACE_MS = 5_000
 
 /** @throws {PlatformError} the body's own; `JOB_FAILED` for a job without a result; `JOB_INTERRUPTED`. See `seeThrough`. */
@@ -46,16 +45,17 @@ export async function runAsJob(request: BodyRequest, hooks: BodyHooks, host: Job
 }
 
 async function specOf(request: BodyRequest, { store, command, resources }: JobHost): Promise<JobSpec> {
-  const { attempt, scratchDir, bundleDir, ...lasting } = request
-  const { sha256 } = await putBlob(store, Buffer.from(JSON.stringify(lasting satisfies JobRequest)))
+  const { step, input, run, node, store: at, bundle, timeoutMs, gpus = 0 } = request
+  const lasting: JobRequest = { step, input, run, node, store: at, bundle }
+  const { sha256 } = await putBlob(store, Buffer.from(canonicalJson(lasting)))
   return {
-    name: jobNameOf(request.run, request.node),
+    name: jobNameOf(run, node),
     command,
     env: {},
-    ...(resources ? { resources } : {}),
+    resources: { ...resources, ...(gpus > 0 ? { gpus } : {}) },
     inputs: { [REQUEST]: sha256 },
     outputs: [RESULT],
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: jobTimeoutMs(timeoutMs),
     graceMs: GRACE_MS,
   }
 }

@@ -6,6 +6,8 @@ import { issueText, PlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
 import { openStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
+import type { PlanContainer } from '#core/plan'
+import type { StepDefinition } from '#core/steps'
 import type { Progress, StepContext } from './context.ts'
 
 export interface BodyRequest {
@@ -14,6 +16,14 @@ export interface BodyRequest {
   readonly run: string
   readonly node: string
   readonly attempt: number
+  /** For all attempts together; a day where left out. */
+  readonly timeoutMs?: number
+  /** GPUs that this use of the step asks for. */
+  readonly gpus?: number
+  /** What a container step runs. */
+  readonly container?: PlanContainer
+  /** Only checks `input` against this schema of a step of the user's, and gives it as parsed. */
+  readonly check?: 'input' | 'output'
   readonly store: { readonly uri: string; readonly project: string }
   /** Digest of the blob with a user's bundle, for a step of theirs. */
   readonly bundle: string | null
@@ -103,10 +113,18 @@ async function runUserStep(request: BodyRequest, bundle: string, ctx: StepContex
     throw new PlatformError('PIPELINE_INVALID', `the bundle does not define step "${request.step}"`, {
       step: request.step,
     })
+  if (request.check === 'output') return parseOutput(step, request.input)
   const input = step.input.safeParse(request.input)
   if (!input.success) throw new PlatformError('INVALID_INPUT', `step ${step.name}, input ${issueText(input.error)}`)
-  const output = step.output.safeParse(await step.run(input.data, ctx))
-  if (!output.success)
-    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${step.name} returned ${issueText(output.error)}`)
-  return output.data
+  if (request.check === 'input') return input.data
+  if (!('run' in step))
+    throw new PlatformError('PIPELINE_INVALID', `step ${step.name} has no body, only a container`, { step: step.name })
+  return parseOutput(step, await step.run(input.data, ctx))
+}
+
+function parseOutput({ name, output }: Pick<StepDefinition, 'name' | 'output'>, value: unknown): unknown {
+  const parsed = output.safeParse(value)
+  if (!parsed.success)
+    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${name} returned ${issueText(parsed.error)}`)
+  return parsed.data
 }

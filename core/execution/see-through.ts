@@ -12,6 +12,15 @@ export class HandOver extends Error {
   override readonly name = 'HandOver'
 }
 
+const DAY_MS = 86_400_000
+/** The addresses that Pods are given for their files hold for seven days. */
+const LONGEST_JOB_MS = 6 * DAY_MS
+
+/** How long the job of a step may run, by the time that the step has in all. */
+export function jobTimeoutMs(stepMs = DAY_MS): number {
+  return Math.min(stepMs, LONGEST_JOB_MS)
+}
+
 export interface JobWatch {
   readonly signal: AbortSignal
   onLine(line: string): void

@@ -3,6 +3,7 @@ import type { StepDefinition, StepPolicy } from '#core/steps'
 import type { Logger } from '#core/log'
 import type { ObjectStore } from '#core/storage'
 import type { Progress } from '#core/execution'
+import type { PlanContainer } from '#core/plan'
 import type { Ref, When, Wired } from './ref.ts'
 
 /** What one use of a step may change of its policy. */
@@ -112,10 +113,65 @@ export function defineStep<I extends z.ZodType, O extends z.ZodType>(
   return step
 }
 
+/** A step that is a command in any image: Python, CUDA, a vendor's tool. */
+export interface ContainerStep<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> extends StepDefinition<
+  I,
+  O
+> {
+  readonly container: PlanContainer
+}
+
+/**
+ * Defines a step whose work is done by a command in an image of yours. On a cluster it runs as a Job; where there is
+ * none, the command runs as a child process of the worker, and the image is not used.
+ *
+ * The command finds its input as JSON in `$GYRE_INPUT/input.json`, and each blob that the input refers to as a file
+ * `$GYRE_INPUT/<its sha256>`. It leaves its result as JSON in `$GYRE_OUTPUT/output.json`; `files` that it leaves beside it
+ * are kept as blobs and become `files: { name: blob }` of the result. `output` checks the whole. Lines
+ * `{"progress": {"done": 3, "total": 10, "unit": "epochs"}}` on its standard output are shown on the run page. Exit codes: 0
+ * done, 75 try again, 76 stopped on SIGTERM with a checkpoint; any other one is a failure, with the last line of its standard error as the cause.
+ *
+ * The result is cached by image, command, input and the pipeline's file: name images by digest, since a tag may move.
+ *
+ * @example
+ * const quantize = defineContainerStep({
+ *   name: 'quantize',
+ *   input: z.object({ model: artifacts.blobRef, bits: z.int() }),
+ *   output: z.object({ error: z.number(), files: z.object({ 'model.onnx': artifacts.blobRef }) }),
+ *   image: 'registry.example/quantize@sha256:4f5c…',
+ *   command: ['python', '/app/quantize.py'],
+ *   resources: { cpu: '4', memory: '8Gi' },
+ *   files: ['model.onnx'],
+ * })
+ */
+export function defineContainerStep<I extends z.ZodType, O extends z.ZodType>({
+  name,
+  input,
+  output,
+  policy,
+  ...container
+}: Pick<ContainerStep<I, O>, 'name' | 'input' | 'output'> &
+  PlanContainer & { readonly policy?: Partial<StepPolicy & { queue: 'cpu' | 'gpu' }> }): ContainerStep<I, O> {
+  const step: ContainerStep<I, O> = {
+    kind: 'activity',
+    name,
+    input,
+    output,
+    container,
+    policy: { queue: (container.resources?.gpus ?? 0) > 0 ? 'gpu' : 'cpu', timeout: '24h', ...policy },
+  }
+  userSteps().set(name, step as unknown as ContainerStep)
+  return step
+}
+
 /** The steps that the files loaded into this thread have defined, by name. */
-export function userSteps(): Map<string, UserStep> {
-  const holder = globalThis as unknown as Record<symbol, Map<string, UserStep> | undefined>
+export function userSteps(): Map<string, UserStep | ContainerStep> {
+  const holder = globalThis as unknown as Record<symbol, Map<string, UserStep | ContainerStep> | undefined>
   return (holder[USER_STEPS] ??= new Map())
+}
+
+export function isContainerStep(step: StepDefinition): step is ContainerStep {
+  return 'container' in step
 }
 
 export function isUserStep(step: StepDefinition): step is UserStep {

@@ -4,12 +4,15 @@
  */
 
 export {
+  defineContainerStep,
   definePipeline,
   defineStep,
+  isContainerStep,
   isPipeline,
   isUserStep,
   onNewImages,
   userSteps,
+  type ContainerStep,
   type PipelineDefinition,
   type StepFunction,
   type StepOptions,

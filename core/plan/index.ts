@@ -9,6 +9,7 @@ export {
   type Json,
   type NodePolicy,
   type Plan,
+  type PlanContainer,
   type PlanNode,
   type PlanRef,
 } from './types.ts'

@@ -3,6 +3,8 @@
  * pipeline's file cannot disturb a run in flight, and the plan can be printed, compared and cached.
  */
 
+import type { JobPlacement, JobResources } from '#core/compute'
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** Stands, inside a node's input or condition, for a value that another node will give. */
@@ -23,6 +25,19 @@ export interface NodePolicy {
   readonly timeoutMs: number
   readonly attempts: number
   readonly cache: boolean
+  /** GPUs that one use of a step asks for. */
+  readonly gpus?: number
+}
+
+/** What a container step runs: a command in any image. */
+export interface PlanContainer {
+  readonly image: string
+  readonly command: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly resources?: JobResources
+  readonly placement?: JobPlacement
+  /** Names of files that it leaves and that are kept. */
+  readonly files?: readonly string[]
 }
 
 export interface PlanNode {
@@ -40,6 +55,8 @@ export interface PlanNode {
   readonly codeVersion: string
   /** For a user's own step: the digest of the blob that holds its bundle. */
   readonly bundle: string | null
+  /** For a container step. */
+  readonly container?: PlanContainer
 }
 
 export interface Plan {

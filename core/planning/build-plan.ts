@@ -12,7 +12,14 @@ import {
 } from '#core/plan'
 import { canonicalJson, digestJson } from '#core/storage'
 import type { StepDefinition } from '#core/steps'
-import { isUserStep, type PipelineDefinition, type StepFunction, type StepOptions } from '#core/pipeline'
+import {
+  isContainerStep,
+  isUserStep,
+  type PipelineDefinition,
+  type StepFunction,
+  type StepOptions,
+} from '#core/pipeline'
+import { containerOf } from './container.ts'
 import { durationMs } from './duration.ts'
 import { makeRef, refOf, toCondition } from '#core/pipeline'
 
@@ -91,6 +98,9 @@ function makeNode(
   const needs = new Set<string>()
   forEachRef(plain, (ref) => needs.add(ref.$ref))
   for (const ref of when ? conditionRefs(when) : []) needs.add(ref.$ref)
+  const { gpus = 0 } = options
+  const isOwn = isUserStep(step) || isContainerStep(step)
+  const container = isContainerStep(step) ? containerOf(pipeline.name, step, gpus) : null
   return {
     id,
     step: step.name,
@@ -99,13 +109,19 @@ function makeNode(
     needs: [...needs].sort(),
     when,
     policy: {
-      queue: (options.gpus ?? 0) > 0 ? 'gpu' : step.policy.queue,
+      queue: gpus > 0 ? 'gpu' : step.policy.queue,
       timeoutMs: durationMs(options.timeout ?? step.policy.timeout),
       attempts: options.attempts ?? step.policy.attempts ?? 20,
       cache: (options.cache ?? true) && (step.policy.cache ?? true),
+      ...(gpus > 0 ? { gpus } : {}),
     },
-    codeVersion: isUserStep(step) ? code.pipeline : code.builtIn(step.name),
-    bundle: isUserStep(step) ? code.bundle : null,
+    codeVersion: container
+      ? digestJson({ container, bundle: code.pipeline })
+      : isOwn
+        ? code.pipeline
+        : code.builtIn(step.name),
+    bundle: isOwn ? code.bundle : null,
+    ...(container ? { container } : {}),
   }
 }
 

@@ -39,7 +39,7 @@ export async function remember(store: ObjectStore, key: string, entry: CacheEntr
 }
 
 /** Digests of all blobs that an output refers to. */
-function* blobsIn(value: Json): Generator<string> {
+export function* blobsIn(value: Json): Generator<string> {
   if (Array.isArray(value)) for (const item of value as readonly Json[]) yield* blobsIn(item)
   else if (typeof value === 'object' && value !== null) {
     const fields = value as Readonly<Record<string, Json>>

@@ -17,4 +17,4 @@ export {
   type OutcomeRecord,
   type RunRecord,
 } from './records.ts'
-export { cacheKey, lookUp, remember, type CacheEntry } from './cache.ts'
+export { blobsIn, cacheKey, lookUp, remember, type CacheEntry } from './cache.ts'

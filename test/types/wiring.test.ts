@@ -1,7 +1,15 @@
 /** Every wrong wiring below must not compile: `npm run types` fails when a `@ts-expect-error` has nothing to expect. */
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { all, atLeast, definePipeline, defineStep, not, type PipelineDefinition } from 'gyre/pipeline'
+import {
+  all,
+  atLeast,
+  defineContainerStep,
+  definePipeline,
+  defineStep,
+  not,
+  type PipelineDefinition,
+} from 'gyre/pipeline'
 import * as steps from 'gyre/steps'
 import { buildPlan } from '#core/planning'
 
@@ -77,6 +85,42 @@ describe('wiring', () => {
       // @ts-expect-error no such field
       void version.imagez
     })
+  })
+
+  it('checks a container step alike', () => {
+    const shrink = defineContainerStep({
+      name: 'shrink',
+      input: z.object({ model: steps.artifacts.blobRef, bits: z.int() }),
+      output: z.object({ error: z.number(), files: z.object({ 'model.onnx': steps.artifacts.blobRef }) }),
+      image: 'registry.example/shrink@sha256:0',
+      command: ['python', 'shrink.py'],
+      files: ['model.onnx'],
+    })
+    define(({ step }) => {
+      const first = step('first', shrink, { model: { sha256: 'a'.repeat(64), sizeBytes: 1 }, bits: 8 })
+      step(
+        'second',
+        shrink,
+        { model: first.files['model.onnx'], bits: 4 },
+        { gpus: 1, when: atLeast(first.error, 0.1) },
+      )
+      // @ts-expect-error an error is no model
+      step('third', shrink, { model: first.error, bits: 4 })
+      // @ts-expect-error no such file
+      void first.files['model.txt']
+    })
+    // @ts-expect-error the image is missing
+    defineContainerStep({ name: 'wrong', input: z.object({}), output: z.object({}), command: ['x'] })
+    defineContainerStep({
+      name: 'wrong',
+      input: z.object({}),
+      output: z.object({}),
+      image: 'x',
+      command: ['x'],
+      // @ts-expect-error GPUs are counted
+      resources: { gpus: '1' },
+    })
+    expect(shrink).toMatchObject({ policy: { queue: 'cpu' }, container: { files: ['model.onnx'] } })
   })
 
   it("checks a user's own step alike", () => {

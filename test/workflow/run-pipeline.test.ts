@@ -20,7 +20,7 @@ import {
   type Mocks,
 } from '../support/temporal.ts'
 import type { annotate, runPipeline } from '../../workflows/index.ts'
-import type { RunReport } from '../../workflows/types.ts'
+import type { RunReport, StepCall } from '../../workflows/types.ts'
 
 let env: TestWorkflowEnvironment
 let workers: MockedWorkers
@@ -81,6 +81,22 @@ describe('runPipeline', () => {
     expect(statuses(report)).toEqual(['left completed', 'right completed', 'join completed'])
     expect(inputs).toEqual([{ a: 2, b: 2 }])
     expect(workers.told.outcomes).toMatchObject([{ generation: 1, report: { status: 'completed' } }])
+  })
+
+  it('hands a container step what it runs, and GPUs to those that ask for them', async () => {
+    const container = { image: 'python:3.12', command: ['python', 'x.py'] }
+    const calls: unknown[] = []
+    const take = (call: StepCall) => (calls.push(call), ran('done'))
+    const handle = await start(
+      { steps: { 'container-step': take, train: take } },
+      node('shrink', { bundle: 'b'.repeat(64), container }),
+      node('train', { policy: { ...node('train').policy, gpus: 2 }, needs: ['shrink'] }),
+    )
+    expect(statuses(await handle.result())).toEqual(['shrink completed', 'train completed'])
+    expect(calls).toMatchObject([
+      { node: 'shrink', step: 'shrink', container },
+      { node: 'train', gpus: 2 },
+    ])
   })
 
   it('skips a node whose condition does not hold', async () => {

@@ -147,7 +147,8 @@ function hopelessness(pod: PodObject, nowMs: number): string | null {
     const { reason = '', message = '' } = state?.waiting ?? {}
     if (reason === 'InvalidImageName') return `its image has no valid name: ${message}`
     if (sinceMs < GRACE_MS) continue
-    if (isImageTrouble(reason) && isHopelessPull(reason, message)) return `its image cannot be had: ${plain(message)}`
+    if (isImageTrouble(reason) && isHopelessPull(reason, message))
+      return `its image cannot be had: ${pullWords(message)}`
     if (reason === 'CreateContainerConfigError' || reason === 'CreateContainerError' || reason === 'RunContainerError')
       return `its container cannot be made: ${plain(message)}`
   }
@@ -183,7 +184,7 @@ function waitingFor(job: JobObject, pod: PodObject | null, hadPod: boolean): str
   if (scheduled?.status === 'False') return scheduled.message || `its Pod has no node yet (${scheduled.reason})`
   for (const { state } of containersOf(pod)) {
     const { reason = '', message = '' } = state?.waiting ?? {}
-    if (isImageTrouble(reason)) return `its image is not there yet: ${plain(message)}`
+    if (isImageTrouble(reason)) return `its image is not there yet: ${pullWords(message)}`
     if (reason.endsWith('Error')) return `its container is not made yet: ${plain(message)}`
   }
   return null
@@ -235,6 +236,11 @@ function wordsOf(condition: { readonly reason?: string; readonly message?: strin
 function sentenceOf(reason: string | undefined, message: string | undefined): string | null {
   if (message) return reason && !message.includes(reason) ? `${plain(message)} (${reason})` : plain(message)
   return reason ?? null
+}
+
+/** Between two tries the kubelet says the same with other words before it. */
+function pullWords(message: string): string {
+  return plain(message).replace(/^Back-off pulling image "[^"]*": ErrImagePull: /, '')
 }
 
 /** On one line. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { definePipeline, defineStep } from '#core/pipeline'
-import { buildPlan, durationMs, parseParams } from '#core/planning'
+import { defineContainerStep, definePipeline, defineStep, type StepOptions } from '#core/pipeline'
+import type { PlanContainer } from '#core/plan'
+import { buildPlan, durationMs, parseParams, type CodeVersions } from '#core/planning'
 import * as steps from '#core/steps'
 
 const code = { pipeline: 'p'.repeat(64), bundle: 'b'.repeat(64), builtIn: (step: string) => `v-${step}` }
@@ -45,6 +46,81 @@ describe('buildPlan', () => {
       build: ({ step }) => void step('count', count, {}),
     })
     expect(buildPlan(own, {}, code).nodes[0]).toMatchObject({ bundle: code.bundle, codeVersion: code.pipeline })
+  })
+
+  describe('of a container step', () => {
+    const planOf = (container: Partial<PlanContainer>, options: StepOptions = {}, from: CodeVersions = code) => {
+      const shrink = defineContainerStep({
+        name: 'shrink',
+        input: z.object({}),
+        output: z.object({}),
+        image: 'python:3.12',
+        command: ['python', 'x.py'],
+        ...container,
+      })
+      const own = definePipeline({
+        name: 'own',
+        params: z.object({}),
+        build: ({ step }) => void step('shrink', shrink, {}, options),
+      })
+      return buildPlan(own, {}, from).nodes[0]!
+    }
+
+    it('freezes what is run, and pins it to its image, its command and the file that defines it', () => {
+      const node = planOf({ resources: { memory: '2Gi' }, files: ['w.bin'] })
+      expect(node).toMatchObject({
+        bundle: code.bundle,
+        container: {
+          image: 'python:3.12',
+          command: ['python', 'x.py'],
+          resources: { memory: '2Gi' },
+          files: ['w.bin'],
+        },
+      })
+      const version = planOf({}).codeVersion
+      expect(planOf({}).codeVersion).toBe(version)
+      const others = [
+        planOf({ image: 'python:3.13' }),
+        planOf({ command: ['y'] }),
+        planOf({}, {}, { ...code, pipeline: 'q' }),
+      ]
+      for (const other of others) expect(other.codeVersion).not.toBe(version)
+    })
+
+    it('takes the GPUs of its definition, or of its use', () => {
+      expect(planOf({ resources: { gpus: 1 } })).toMatchObject({
+        policy: { queue: 'gpu' },
+        container: { resources: { gpus: 1 } },
+      })
+      expect(planOf({ resources: { cpu: '4', gpus: 1 } }, { gpus: 2 })).toMatchObject({
+        policy: { queue: 'gpu', gpus: 2 },
+        container: { resources: { cpu: '4', gpus: 2 } },
+      })
+    })
+
+    it.each([
+      [{ image: 'A B' }, 'step shrink, image: is no name of an image'],
+      [{ command: [] }, 'step shrink, command: Too small: expected array to have >=1 items'],
+      [{ resources: { memory: '2 GB' } }, 'step shrink, resources.memory: is no amount such as 512Mi or 4Gi'],
+      [{ resources: { cpu: 'all' } }, 'step shrink, resources.cpu: is no amount such as 500m or 2'],
+      [{ files: ['../up'] }, 'step shrink, files.0: is no plain file name'],
+      [{ files: ['output.json'] }, 'step shrink, files.0: is the result itself'],
+      [{ env: { 'A B': '1' } }, 'step shrink, env.A B: Invalid key in record'],
+    ])('refuses %j', (container, message) => {
+      expect(() => planOf(container)).toThrow(
+        expect.objectContaining({ code: 'PIPELINE_INVALID', message: `pipeline own: ${message}` }),
+      )
+    })
+  })
+
+  it('tells GPUs that a built-in step is to get', () => {
+    const own = definePipeline({
+      name: 'own',
+      params: z.object({}),
+      build: ({ step }) => void step('snapshot', steps.snapshotDataset, { dataset: 'd' }, { gpus: 1 }),
+    })
+    expect(buildPlan(own, {}, code).nodes[0]!.policy).toMatchObject({ queue: 'gpu', gpus: 1 })
+    expect(buildPlan(pipeline, { dataset: 'd' }, code).nodes[0]!.policy).not.toHaveProperty('gpus')
   })
 
   it.each([

@@ -233,7 +233,8 @@ describe('what an open job waits for', () => {
   const pull = (reason: string, message: string, minutes: number, init = false) => ({
     pods: [pod({ waiting: { reason, message }, minutes, init })],
   })
-  const NOT_FOUND = 'Back-off pulling image "x/y:1": ErrImagePull: rpc error: code = NotFound desc = failed to pull'
+  const WORDS = 'rpc error: code = NotFound desc = failed to pull'
+  const NOT_FOUND = `Back-off pulling image "x/y:1": ErrImagePull: ${WORDS}`
   const open: readonly (readonly [what: string, facts: Partial<Evidence>, waiting: string | null])[] = [
     ['nothing while its first Pod is being made', {}, null],
     ['another Pod, where there was one', { hadPod: true }, 'its Pod is gone; the cluster makes another one'],
@@ -249,7 +250,7 @@ describe('what an open job waits for', () => {
       { pods: [pod({ conditions: [scheduled('0/1 nodes are available: 1 Insufficient nvidia.com/gpu.')] })] },
       '0/1 nodes are available: 1 Insufficient nvidia.com/gpu.',
     ],
-    ['an image, within the grace time', pull('ErrImagePull', NOT_FOUND, 2), `its image is not there yet: ${NOT_FOUND}`],
+    ['an image, within the grace time', pull('ErrImagePull', NOT_FOUND, 2), `its image is not there yet: ${WORDS}`],
     [
       'a registry that is busy, however long',
       pull('ImagePullBackOff', '429 Too Many Requests', 60),
@@ -307,7 +308,7 @@ describe('what an open job waits for', () => {
     [
       'an image that does not exist, after three minutes',
       pull('ImagePullBackOff', NOT_FOUND, 3),
-      `its image cannot be had: ${NOT_FOUND}`,
+      `its image cannot be had: ${WORDS}`,
     ],
     [
       'an image that it may not have',

@@ -119,7 +119,7 @@ describe('jobs on Kubernetes', () => {
       const runner = open()
       await runner.start(spec({ command: program('slow', '20', '25') }))
       let restarted: Promise<void> | null = null
-      const result = await watch(runner, 'train', () => (restarted ??= kube.restart()))
+      const result = await watch(runner, 'train', () => void (restarted ??= kube.restart()))
       await restarted
       expect(result).toMatchObject({
         outcome: { kind: 'succeeded' },
