@@ -44,7 +44,9 @@ describe('POST /api/codec/decode', () => {
   })
 
   test('refuses who is not logged in, and other pages', async () => {
-    expect((await ask({ origin: PAGE, host: 'localhost:80' })).statusCode).toBe(401)
+    const stranger = await ask({ origin: PAGE, host: 'localhost:80' })
+    expect(stranger.statusCode).toBe(401)
+    expect(stranger.headers['access-control-allow-origin']).toBe(PAGE)
     expect((await ask({ ...person, origin: 'http://127.0.0.1:8234' })).json().code).toBe('CROSS_SITE_REFUSED')
   })
 

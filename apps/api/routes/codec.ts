@@ -23,8 +23,12 @@ export function codecRoutes(server: Api, { settings: { codec } }: RouteContext):
     'access-control-allow-methods': 'POST',
     vary: 'origin',
   }
+  // On refusals too: else the page could not tell a person why.
+  server.addHook('onSend', async (request, reply) => {
+    if (request.url === AT) reply.headers(headers)
+  })
   server.options(AT, { config: { permission: 'public' }, schema: { hide: true } }, async (_request, reply) =>
-    reply.headers(headers).code(204).send(),
+    reply.code(204).send(),
   )
   server.post(
     AT,
@@ -33,9 +37,9 @@ export function codecRoutes(server: Api, { settings: { codec } }: RouteContext):
       config: { permission: 'view', callers: [codec.origin] },
       schema: { hide: true, body: payloads, response: { 200: payloads } },
     },
-    async (request, reply) => {
+    async (request) => {
       const decoded = await codec.decode(request.body.payloads.map(fromJson))
-      return reply.headers(headers).send({ payloads: decoded.map(toJson) })
+      return { payloads: decoded.map(toJson) }
     },
   )
 }
