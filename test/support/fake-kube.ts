@@ -16,6 +16,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KubeConnection } from '../../core/compute/kubernetes/api.ts'
 import { connectKube } from '../../core/compute/kubernetes/http.ts'
+import { JOB_PERMISSIONS, SERVICE_PERMISSIONS, type PermissionRule } from '../../core/compute/kubernetes/permissions.ts'
 import { FakeLogs, type LogOptions } from './fake-kube-logs.ts'
 import {
   describe,
@@ -72,6 +73,8 @@ export interface FakeKubeOptions {
   readonly namespace?: string
   /** Requests without this bearer token get 401. */
   readonly token?: string
+  /** Who connects may do this in its namespace and no more; what the chart's Role allows where left out. */
+  readonly permissions?: readonly PermissionRule[]
   /** Serves HTTPS. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
 }
@@ -113,6 +116,7 @@ export class FakeKube {
   readonly #options: FakeKubeOptions
   readonly #streams = new Set<Stream>()
   readonly #faults: { readonly match: RequestMatch; readonly fault: Fault; left: number }[] = []
+  readonly #allowed: readonly PermissionRule[]
   readonly #forbidden: { readonly verb: string; readonly resource: string }[] = []
   #server: Server | null = null
   #port = 0
@@ -122,6 +126,7 @@ export class FakeKube {
     this.#options = options
     this.namespace = options.namespace ?? 'gyre'
     this.token = options.token ?? null
+    this.#allowed = options.permissions ?? [...JOB_PERMISSIONS, ...SERVICE_PERMISSIONS, ...BY_OPERATORS]
     this.logs = new FakeLogs((namespace, pod) => this.objects.find(`/api/v1/namespaces/${namespace}/pods`, pod))
     for (const name of new Set(['default', this.namespace])) this.put('namespaces', { metadata: { name } })
     this.objects.subscribe((change) => this.logs.changed(change))
@@ -404,14 +409,17 @@ export class FakeKube {
   }
 
   #review(body: KubeJson): KubeJson {
-    const { verb, resource, subresource } = body['spec'].resourceAttributes
+    const { group, verb, resource, subresource } = body['spec'].resourceAttributes
     const full = subresource ? `${resource}/${subresource}` : resource
-    return { ...body, status: { allowed: !this.#isForbidden(verb, full) } }
+    return { ...body, status: { allowed: this.#isAllowed(verb, group, full) } }
   }
 
-  #isForbidden(verb: string, resource: string): boolean {
+  #isAllowed(verb: string, group: string, resource: string): boolean {
     const hit = (rule: string, value: string) => rule === '*' || rule === value
-    return this.#forbidden.some((rule) => hit(rule.verb, verb) && hit(rule.resource, resource))
+    if (this.#forbidden.some((rule) => hit(rule.verb, verb) && hit(rule.resource, resource))) return false
+    return this.#allowed.some(
+      ({ apiGroup, resources, verbs }) => apiGroup === group && resources.includes(resource) && verbs.includes(verb),
+    )
   }
 
   #resource(seen: SeenRequest, response: ServerResponse, fault: Fault | null): Answer | null {
@@ -458,7 +466,7 @@ export class FakeKube {
     const reading = query['watch'] ? 'watch' : name ? 'get' : 'list'
     const verb = { GET: reading, POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }[method] ?? method
     const full = sub && sub !== 'status' ? `${resource}/${sub}` : resource
-    if (!this.#isForbidden(verb, full)) return
+    if (this.#isAllowed(verb, group, full)) return
     const where = namespace ? `in the namespace "${namespace}"` : 'at the cluster scope'
     const which = `${full}${group ? `.${group}` : ''}${name ? ` "${name}"` : ''}`
     throw new Refusal(
@@ -604,6 +612,14 @@ const PREFIXES: Readonly<Record<string, string>> = {
   horizontalpodautoscalers: '/apis/autoscaling/v2',
   httproutes: '/apis/gateway.networking.k8s.io/v1',
 }
+
+/** What operators give or do beyond the Role: looking at the cluster, at their Gateway, and draining nodes. */
+const BY_OPERATORS: readonly PermissionRule[] = [
+  { apiGroup: '', resources: ['namespaces'], verbs: ['get'], for: 'the preflight' },
+  { apiGroup: '', resources: ['nodes'], verbs: ['list'], for: 'the preflight' },
+  { apiGroup: '', resources: ['pods/eviction'], verbs: ['create'], for: 'a drain' },
+  { apiGroup: 'gateway.networking.k8s.io', resources: ['gateways'], verbs: ['get'], for: 'its address' },
+]
 
 const CLUSTER_WIDE: Readonly<Record<string, string>> = { namespaces: '/api/v1', nodes: '/api/v1' }
 

@@ -1,6 +1,6 @@
 /** `gyre doctor --cluster`: whether work can go to a cluster as it is set, asked before any work does. */
 import pc from 'picocolors'
-import { checkCluster, type ClusterFinding } from '#adapter/compute/kubernetes/preflight'
+import { checkCluster, type ClusterFinding } from '#adapter/compute/kubernetes/index'
 import { isPlatformError } from '#core/errors'
 import { openStore, probeRaces, refuseUnusableStore } from '#core/storage'
 import { openClusterOf } from '../../../infra/local/index.ts'

@@ -14,31 +14,36 @@ export interface PermissionRule {
   readonly where?: string
 }
 
-const KEEP = ['create', 'get', 'list', 'watch', 'patch', 'delete'] as const
+/** Objects whose wanted state is applied again and again, and looked at by list. */
+const APPLIED = ['create', 'get', 'list', 'patch', 'delete'] as const
 
 export const JOB_PERMISSIONS: readonly PermissionRule[] = [
-  { apiGroup: 'batch', resources: ['jobs'], verbs: KEEP, for: 'steps that run as Jobs' },
+  {
+    apiGroup: 'batch',
+    resources: ['jobs'],
+    verbs: ['create', 'get', 'list', 'watch', 'delete'],
+    for: 'steps that run as Jobs',
+  },
   { apiGroup: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], for: 'how Pods fare' },
   { apiGroup: '', resources: ['pods/log'], verbs: ['get'], for: 'lines on the run page' },
-  { apiGroup: '', resources: ['events'], verbs: ['list', 'watch'], for: 'why a Pod waits' },
-  { apiGroup: '', resources: ['secrets'], verbs: ['create', 'patch', 'delete'], for: 'addresses of one job’s files' },
+  { apiGroup: '', resources: ['events'], verbs: ['list'], for: 'why a Pod waits' },
+  { apiGroup: '', resources: ['secrets'], verbs: ['create', 'delete'], for: 'addresses of one job’s files' },
 ]
 
 export const SERVICE_PERMISSIONS: readonly PermissionRule[] = [
-  { apiGroup: 'apps', resources: ['deployments'], verbs: KEEP, for: 'revisions of endpoints' },
-  { apiGroup: '', resources: ['services'], verbs: KEEP, for: 'addresses of revisions' },
-  { apiGroup: 'policy', resources: ['poddisruptionbudgets'], verbs: KEEP, for: 'serving through node drains' },
-  { apiGroup: 'networking.k8s.io', resources: ['networkpolicies'], verbs: KEEP, for: 'who may call replicas' },
-  { apiGroup: 'autoscaling', resources: ['horizontalpodautoscalers'], verbs: KEEP, for: 'replicas by load' },
+  { apiGroup: 'apps', resources: ['deployments'], verbs: APPLIED, for: 'revisions of endpoints' },
+  { apiGroup: '', resources: ['services'], verbs: APPLIED, for: 'addresses of revisions' },
+  { apiGroup: 'policy', resources: ['poddisruptionbudgets'], verbs: APPLIED, for: 'serving through node drains' },
+  { apiGroup: 'networking.k8s.io', resources: ['networkpolicies'], verbs: APPLIED, for: 'who may call replicas' },
+  { apiGroup: 'autoscaling', resources: ['horizontalpodautoscalers'], verbs: APPLIED, for: 'replicas by load' },
   {
     apiGroup: 'gateway.networking.k8s.io',
     resources: ['httproutes'],
-    verbs: KEEP,
+    verbs: APPLIED,
     for: 'traffic shares',
     where: 'gateway.networking.k8s.io',
   },
   { apiGroup: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], for: 'how replicas fare' },
-  { apiGroup: '', resources: ['events'], verbs: ['list', 'watch'], for: 'why a replica waits' },
 ]
 
 /** A rule as a Role holds it. */

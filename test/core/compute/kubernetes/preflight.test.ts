@@ -119,14 +119,14 @@ describe('one sentence for each problem', () => {
 
   it('missing permissions: which verbs on which resource, and the rule to add', async () => {
     fake.forbid('create', 'jobs')
-    fake.forbid('patch', 'jobs')
+    fake.forbid('delete', 'jobs')
     fake.forbid('get', 'pods/log')
     expect(await problems()).toEqual([
       {
         check: 'permissions',
         level: 'problem',
-        sentence: 'gyre may not create, patch jobs.batch in namespace gyre; add this rule to its Role',
-        remedy: '- apiGroups: ["batch"]\n  resources: ["jobs"]\n  verbs: ["create", "patch"]',
+        sentence: 'gyre may not create, delete jobs.batch in namespace gyre; add this rule to its Role',
+        remedy: '- apiGroups: ["batch"]\n  resources: ["jobs"]\n  verbs: ["create", "delete"]',
       },
       {
         check: 'permissions',
