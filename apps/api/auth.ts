@@ -52,9 +52,8 @@ export function requireLogin(server: FastifyInstance, identity: IdentityPort): v
   server.addHook('onRequest', async (request) => {
     const permission = request.routeOptions.config.permission
     if (!permission || permission === 'public') return
-    const principal = await principalOf(request, identity)
-    requirePermission(identity, principal, permission)
-    request.principal = principal
+    request.principal = await principalOf(request, identity)
+    requirePermission(identity, request.principal, permission)
   })
 }
 

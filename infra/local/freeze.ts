@@ -11,8 +11,7 @@ import { PlatformError } from '#core/errors'
 interface ProcessRow {
   readonly pid: number
   readonly parent: number
-  /** Whether each of its threads stands still, or it has ended. */
-  readonly isStill: boolean
+  readonly state: string
 }
 
 /** A thread inside a long call to a disk stops when that returns. */
@@ -37,8 +36,9 @@ export function freeze(roots: readonly number[]): () => void {
         frozen.add(pid)
         send(pid, 'SIGSTOP')
       }
-      if (fresh.length === 0 && family.every(({ isStill }) => isStill)) return thaw
-      if (Date.now() > deadline) throw notStill(family.filter(({ isStill }) => !isStill).map(({ pid }) => pid))
+      const moving = family.filter((row) => !isStill(row))
+      if (fresh.length === 0 && moving.length === 0) return thaw
+      if (Date.now() > deadline) throw notStill(moving.map(({ pid }) => pid))
     }
   } catch (error) {
     thaw()
@@ -72,16 +72,21 @@ function tableFromProc(): ProcessRow[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return []
     const facts = statOf(`/proc/${name}/stat`)
-    if (!facts) return []
-    return [{ pid: Number(name), parent: facts.parent, isStill: threadsOf(name).every(isStillState) }]
+    return facts ? [{ pid: Number(name), ...facts }] : []
   })
 }
 
-function threadsOf(pid: string): string[] {
+/** Whether each of its threads stands still, or it has ended. */
+function isStill({ pid, state }: ProcessRow): boolean {
+  const states = process.platform === 'linux' ? threadStates(pid) : [state]
+  return states.every((one) => /^[TtZX]/.test(one)) // Stopped, or ended.
+}
+
+function threadStates(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) => statOf(`/proc/${pid}/task/${thread}/stat`)?.state ?? [])
   } catch {
-    return [] // It has ended.
+    return []
   }
 }
 
@@ -100,13 +105,8 @@ function tableFromPs(): ProcessRow[] {
   const table = execFileSync('ps', ['-axo', 'pid=,ppid=,state='], { encoding: 'utf8' })
   return table.split('\n').flatMap((line) => {
     const [pid, parent, state] = line.trim().split(/\s+/)
-    return pid && parent && state ? [{ pid: Number(pid), parent: Number(parent), isStill: isStillState(state) }] : []
+    return pid && parent && state ? [{ pid: Number(pid), parent: Number(parent), state }] : []
   })
-}
-
-/** T, t: stopped; Z, X: ended. */
-function isStillState(state: string): boolean {
-  return /^[TtZX]/.test(state)
 }
 
 function notStill(pids: readonly number[]): PlatformError {

@@ -1,5 +1,5 @@
 /** `gyre backup|restore`: objects and the engine's database of one moment, as one file, also while the stack runs. */
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -155,7 +155,6 @@ async function moveIn(draft: string, state: StateFolder): Promise<void> {
     if (name === 'objects') rmdirSync(target)
     renameSync(path.join(draft, name), target)
   }
-  chmodSync(state.objects, 0o755)
 }
 
 /** One line every few seconds, while it takes longer than that. */

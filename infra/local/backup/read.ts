@@ -12,11 +12,22 @@ import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
 import { isPlatformError, PlatformError } from '#core/errors'
-import { backupHeader, FORMAT, HEADER_NAME, isStateFile, SUMS_NAME, sumLine, type BackupHeader } from './format.ts'
+import {
+  backupHeader,
+  FORMAT,
+  HEADER_NAME,
+  isStateFile,
+  OBJECTS_PREFIX,
+  SUMS_NAME,
+  sumLine,
+  type BackupHeader,
+} from './format.ts'
 import { requireRoom, type Progress } from './write.ts'
 
 type Entry = Readable & { readonly header: Header }
 
+/** Objects never change. */
+const OBJECT_MODE = 0o444
 const HEADER_BYTES = 64 * 2 ** 10
 
 /**
@@ -118,9 +129,10 @@ async function unpack(entry: Entry, file: string, target: string): Promise<strin
       next(null, chunk)
     },
   })
+  const mode = entry.header.name.startsWith(OBJECTS_PREFIX) ? OBJECT_MODE : 0o600
   await mkdir(path.dirname(target), { recursive: true })
   try {
-    await pipeline(entry, hashing, createWriteStream(target, { flags: 'wx', mode: 0o600 }))
+    await pipeline(entry, hashing, createWriteStream(target, { flags: 'wx', mode }))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
       throw invalid(file, `holds ${JSON.stringify(entry.header.name)} twice`, cause)
