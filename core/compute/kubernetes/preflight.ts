@@ -4,6 +4,7 @@
  * Secret in place. What is only less comfortable without (metrics, Gateway API, GPUs) is a remark.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { isPlatformError, PlatformError } from '#core/errors'
 import { KubeError, type KubeConnection } from './api.ts'
@@ -18,6 +19,8 @@ export interface ClusterNeeds {
   readonly images?: readonly string[]
   /** The Secret that Pods take the store's credentials from. */
   readonly storeSecret?: string
+  /** How long images that were just loaded are waited for; 15 s where left out. */
+  readonly patienceMs?: number
 }
 
 export interface ClusterFinding {
@@ -34,6 +37,9 @@ export interface ClusterFinding {
 const LEAST_MINOR = 31
 const MOST_SKEW_MS = 30_000
 const GPU = 'nvidia.com/gpu'
+/** A node tells of an image that was just loaded up to ten seconds later. */
+const NODE_STATUS_MS = 15_000
+const LOOK_AGAIN_MS = 1_000
 /** Questions about permissions that are asked at once. */
 const AT_ONCE = 8
 
@@ -70,7 +76,7 @@ export async function refuseUnfitCluster(api: KubeConnection, needs: ClusterNeed
   const problems = (await checkCluster(api, needs)).filter(({ level }) => level === 'problem')
   if (problems.length === 0) return
   const code = api.clockSkewMs === null ? 'CLUSTER_UNAVAILABLE' : 'CLUSTER_REFUSED'
-  const command = problems.flatMap(({ remedy }) => remedy ?? []).join('\n')
+  const command = [...new Set(problems.flatMap(({ remedy }) => remedy ?? []))].join('\n')
   const message = problems.map(({ sentence }) => sentence).join('\n')
   throw new PlatformError(code, message, { problems, ...(command ? { command } : {}) })
 }
@@ -242,12 +248,20 @@ interface NodeList {
 /** Nodes belong to the whole cluster: who cannot see them learns neither of images nor of GPUs. */
 async function checkNodes(
   api: KubeConnection,
-  { jobs, images = [] }: ClusterNeeds,
+  { jobs, images = [], patienceMs = NODE_STATUS_MS }: ClusterNeeds,
 ): Promise<readonly ClusterFinding[]> {
-  const nodes = await api.request<NodeList>('GET', '/api/v1/nodes').catch(() => null)
-  if (!nodes) return []
-  const onNodes = new Set(nodes.items.flatMap((node) => node.status?.images ?? []).flatMap(({ names }) => names ?? []))
-  return [...images.map((image) => imageFinding(image, onNodes)), ...(jobs ? [gpuFinding(nodes)] : [])]
+  const deadline = Date.now() + patienceMs
+  for (;;) {
+    const nodes = await api.request<NodeList>('GET', '/api/v1/nodes').catch(() => null)
+    if (!nodes) return []
+    const onNodes = new Set(
+      nodes.items.flatMap((node) => node.status?.images ?? []).flatMap(({ names }) => names ?? []),
+    )
+    const found = images.map((image) => imageFinding(image, onNodes))
+    if (Date.now() >= deadline || found.every(({ level }) => level !== 'problem'))
+      return [...found, ...(jobs ? [gpuFinding(nodes)] : [])]
+    await delay(LOOK_AGAIN_MS)
+  }
 }
 
 /** A node names only its fifty largest images, so one that is not named may be there all the same. */
