@@ -11,7 +11,7 @@ import { connectionsTo, type Backend } from './backend.ts'
 const CONNECTION_LIFE_MS = 2_000
 const LOOK_EVERY_MS = 1_000
 const LOOK_AGAIN_MS = 50
-const LOOK_LIMIT_MS = 2_000
+const LOOK_LIMIT_MS = 5_000
 /** One look that finds nothing may have met the one Pod that just ends. */
 const LOOKS_UNTIL_DOWN = 2
 const DRAIN_LIMIT_MS = 30_000
@@ -63,21 +63,24 @@ export class RemoteRevision implements Backend {
     while (!signal.aborted) {
       const isThere = await this.answers()
       if (signal.aborted) return
-      this.failedLooks = isThere ? 0 : this.failedLooks + 1
-      if (isThere) this.set(true)
+      this.failedLooks = isThere === false ? this.failedLooks + 1 : 0
+      if (isThere === true) this.set(true)
       else if (this.failedLooks >= LOOKS_UNTIL_DOWN) this.set(false)
-      await this.pause(isThere ? LOOK_EVERY_MS : Math.min(LOOK_AGAIN_MS * 2 ** this.failedLooks, LOOK_EVERY_MS))
+      const pauseMs = this.isUp && this.failedLooks === 0 ? LOOK_EVERY_MS : LOOK_AGAIN_MS * 2 ** this.failedLooks
+      await this.pause(Math.min(pauseMs, LOOK_EVERY_MS))
     }
   }
 
-  private async answers(): Promise<boolean> {
-    const signal = AbortSignal.any([this.stopping.signal, AbortSignal.timeout(LOOK_LIMIT_MS)])
+  /** @returns null when it did not answer in time: that is what a busy machine looks like, and no reason to do anything. */
+  private async answers(): Promise<boolean | null> {
+    const late = AbortSignal.timeout(LOOK_LIMIT_MS)
+    const signal = AbortSignal.any([this.stopping.signal, late])
     try {
       const { statusCode, body } = await this.connections.request({ method: 'GET', path: '/v2/health/ready', signal })
       await body.dump()
       return statusCode === 200
     } catch {
-      return false
+      return late.aborted ? null : false
     }
   }
 

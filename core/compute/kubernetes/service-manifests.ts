@@ -40,7 +40,7 @@ export interface ServingResources {
 }
 
 export const DEFAULT_RESOURCES: ServingResources = { cpu: '250m', memory: '384Mi', memoryLimit: '1Gi' }
-const GATEWAY_RESOURCES: ServingResources = { cpu: '100m', memory: '192Mi', memoryLimit: '1Gi' }
+const GATEWAY_RESOURCES: ServingResources = { cpu: '250m', memory: '192Mi', memoryLimit: '1Gi' }
 
 export const GATEWAY = 'gyre-gateway'
 export const OWNER_LABEL = 'gyre.io/store'
@@ -251,9 +251,10 @@ function podTemplate(
             requests: { cpu: resources.cpu, memory: resources.memory },
             limits: { memory: resources.memoryLimit },
           },
-          startupProbe: { ...probe('ready'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 300 },
-          readinessProbe: { ...probe('ready'), periodSeconds: 2, timeoutSeconds: 3, failureThreshold: 2 },
-          livenessProbe: { ...probe('live'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+          startupProbe: { ...probe('ready'), periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 300 },
+          // Patient on purpose: to take a slow Pod away from a machine that has too much to do makes it worse.
+          readinessProbe: { ...probe('ready'), periodSeconds: 2, timeoutSeconds: 10, failureThreshold: 3 },
+          livenessProbe: { ...probe('live'), periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6 },
           lifecycle: { preStop: { sleep: { seconds: drainSeconds } } },
           // Its last words become part of the Pod's status: why it cannot start.
           terminationMessagePolicy: 'FallbackToLogsOnError',
