@@ -72,6 +72,7 @@ class ProcessJobRunner implements JobRunner {
     const job: Generation = { key: following(former, spec.name), specSha256, graceMs: spec.graceMs, owner }
     const isOurs = await this.#create(`${job.key}/spec.json`, { ...job, command: spec.command })
     if (!isOurs) return this.start(spec) // Somebody else was quicker: adopt theirs.
+    if (spec.image) this.log.info({ job: spec.name, image: spec.image }, 'no cluster: the image is not used')
     try {
       await this.#spawn(job, spec)
     } catch (error) {

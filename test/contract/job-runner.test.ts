@@ -5,12 +5,12 @@ import { createKubernetesJobRunner } from '#adapter/compute/kubernetes/jobs'
 import { createFakeJobRunner, createProcessJobRunner, type FakeProgram } from '#core/compute'
 import { silentLogger } from '#core/log'
 import { createMemoryStore, openStore } from '#core/storage'
-import { buildSupervisor } from '../../infra/supervisor/build.mjs'
 import { clusterSettings } from '../support/cluster-settings.ts'
 import { startFakeKube } from '../support/fake-kube.ts'
 import { playKubelet } from '../support/fake-kubelet.ts'
 import { startJobOwner } from '../support/job-owner.ts'
 import { startPresignedStore } from '../support/presigned-store.ts'
+import { supervisor } from '../support/supervisor.ts'
 import { jobRunnerContract } from './job-runner.ts'
 
 const stopped = (signal: AbortSignal) =>
@@ -94,7 +94,7 @@ jobRunnerContract(
   'a fake Kubernetes',
   async () => {
     const [kube, objects] = await Promise.all([startFakeKube(), startPresignedStore()])
-    const kubelet = await playKubelet(kube, await buildSupervisor())
+    const kubelet = await playKubelet(kube, supervisor.path)
     const runners: { stop(): void }[] = []
     const open = () => {
       const runner = createKubernetesJobRunner({
@@ -127,5 +127,5 @@ jobRunnerContract(
       },
     }
   },
-  { replaces: true },
+  { replaces: true, leftOut: supervisor.missing },
 )

@@ -15,13 +15,13 @@ export interface JobRunnerHarness {
   close(): Promise<void>
 }
 
-/** @param options - `replaces`: one that yielded (76) is begun again where it runs, without asking the runner. */
+/** @param options - `leftOut`: why it cannot run on this machine; `replaces`: one that yielded (76) is begun again where it runs, without asking the runner. */
 export function jobRunnerContract(
   kind: string,
   open: () => Promise<JobRunnerHarness>,
-  { replaces = false }: { readonly replaces?: boolean } = {},
+  { replaces = false, leftOut = '' }: { readonly replaces?: boolean; readonly leftOut?: string } = {},
 ): void {
-  describe(`job runner: ${kind}`, () => {
+  describe.skipIf(leftOut)(`job runner: ${kind} ${leftOut}`.trimEnd(), () => {
     let harness: JobRunnerHarness
     let runner: JobRunner
     let names = 0

@@ -4,11 +4,11 @@ import { createKubernetesJobRunner, type KubernetesJobRunner } from '#adapter/co
 import type { JobOutcome, JobSpec } from '#core/compute'
 import { silentLogger } from '#core/log'
 import { blobKey, createMemoryStore, putBlob } from '#core/storage'
-import { buildSupervisor } from '../../../../infra/supervisor/build.mjs'
 import { clusterSettings } from '../../../support/cluster-settings.ts'
 import { startFakeKube, type FakeKube } from '../../../support/fake-kube.ts'
 import { playKubelet, type FakeKubelet } from '../../../support/fake-kubelet.ts'
 import { startPresignedStore, type PresignedStore } from '../../../support/presigned-store.ts'
+import { supervisor } from '../../../support/supervisor.ts'
 
 const program = (name: string, ...args: readonly string[]) => [
   process.execPath,
@@ -26,7 +26,7 @@ const spec = (changes: Partial<JobSpec> = {}): JobSpec => ({
 })
 const threeLines = ['line 0', 'line 1', 'line 2']
 
-describe('jobs on Kubernetes', () => {
+describe.skipIf(supervisor.missing)(`jobs on Kubernetes ${supervisor.missing}`.trimEnd(), () => {
   let kube: FakeKube
   let objects: PresignedStore
   let kubelet: FakeKubelet | null
@@ -40,7 +40,7 @@ describe('jobs on Kubernetes', () => {
     runners.push(runner)
     return runner
   }
-  const plays = async () => (kubelet = await playKubelet(kube, await buildSupervisor()))
+  const plays = async () => (kubelet = await playKubelet(kube, supervisor.path))
   /** Starts and waits. */
   const run = async (runner: KubernetesJobRunner, job: JobSpec) => {
     await runner.start(job)
