@@ -51,13 +51,22 @@ export class StateFolders {
   }
 
   /** Starts `gyre dev` and waits until it says that it is ready. */
-  async startDev(state: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningStack> {
-    const child = spawnGyre(['dev', '--json', '--state', state, ...args], env)
+  startDev(state: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningStack> {
+    return this.#start('dev', state, args, env)
+  }
+
+  /** Starts `gyre serve` and waits until it says that it is ready. */
+  startServe(state: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunningStack> {
+    return this.#start('serve', state, args, env)
+  }
+
+  async #start(verb: string, state: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<RunningStack> {
+    const child = spawnGyre([verb, '--json', '--state', state, ...args], env)
     this.#parents.push(child)
     let text = ''
     const stderr = collect(child.stderr)
     return new Promise((resolve, reject) => {
-      child.once('close', (code) => reject(new Error(`gyre dev ended with ${code}: ${stderr()}`)))
+      child.once('close', (code) => reject(new Error(`gyre ${verb} ended with ${code}: ${stderr()}`)))
       child.stdout?.on('data', (chunk: Buffer) => {
         text += chunk.toString('utf8')
         const info = parseWhole(text)
