@@ -24,7 +24,6 @@ let folder: string
 let cluster: LiveCluster
 let stack: LiveStack
 let set: SurfaceSet
-let worker: string
 
 const params = (dataset: string): Record<string, unknown> => ({
   dataset,
@@ -44,8 +43,7 @@ async function start(on: LiveStack, pipeline: string, values: unknown): Promise<
   return body.id
 }
 
-const container = (values: Record<string, unknown>): Promise<string> =>
-  start(stack, 'container', { image: worker, ...values })
+const container = (values: Record<string, unknown>): Promise<string> => start(stack, 'container', values)
 /** A script that ends well when it got what it needs. */
 const JOIN = `const fs=require('fs');const {words}=JSON.parse(fs.readFileSync(process.env.GYRE_INPUT+'/input.json','utf8'));
 fs.writeFileSync(process.env.GYRE_OUTPUT+'/output.json',JSON.stringify({joined:words.join(' ')}))`
@@ -59,7 +57,6 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
     folder = await mkdtemp(path.join(os.tmpdir(), 'gyre-cluster-'))
     set = await surfaceSet(folder, 240)
     cluster = await LiveCluster.start(folder)
-    worker = cluster.images.worker
     stack = new LiveStack(cluster.state, { ...cluster.env, GYRE_PROJECT_DIR: project })
     await stack.start()
   }, 8 * MINUTES)
@@ -163,7 +160,7 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
     'gives more memory to a job that ran out of it, and then says which limit was too small',
     async () => {
       const eat = 'const held=[];setInterval(()=>held.push(Buffer.alloc(8e6,1)),5)'
-      const report = await stack.until(await container({ script: eat, memory: '96Mi' }), over, 4 * MINUTES)
+      const report = await stack.until(await container({ kind: 'small', script: eat }), over, 4 * MINUTES)
       expect(report.status).toBe('failed')
       expect(work(report).reason).toMatch(/memory/)
       expect(work(report).reason).toMatch(/324Mi|325Mi/)
@@ -230,7 +227,7 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
   it(
     'says in one sentence that an image does not exist',
     async () => {
-      const run = await start(stack, 'container', { image: 'localhost/nobody/knows:1', script: JOIN })
+      const run = await container({ kind: 'lost', script: JOIN })
       await stack.until(run, (report) => said(report).includes('localhost/nobody/knows:1'), MINUTES)
       expect((await stack.gyre('run', 'cancel', run)).code).toBe(0)
       expect((await stack.until(run, over, 30_000)).status).toBe('cancelled')
