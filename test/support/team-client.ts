@@ -18,7 +18,7 @@ export class TeamClient {
     authority: string,
     private readonly token?: string,
   ) {
-    this.#agent = new Agent({ connect: { ca: authority, servername: new URL(url).hostname } })
+    this.#agent = new Agent({ connect: { ca: authority } })
   }
 
   /** The person behind a one-time link: opens it, presses the button, has the cookie. */
