@@ -31,6 +31,8 @@ export interface ServingSettings {
   /** How long a Pod goes on serving after its end was decided: longer than the slowest proxy needs to hear of it. */
   readonly drainSeconds: number
   readonly resources: ServingResources
+  /** Whether a Gateway of the cluster carries the requests. */
+  readonly isRouted: boolean
 }
 
 export interface ServingResources {
@@ -101,8 +103,8 @@ export function revisionObjects(
       service(metadata, selector, PORT),
       disruptionBudget(metadata, selector),
       networkPolicy(metadata, selector, {
-        // The gateway is one of them; so are the steps that prove an endpoint, wherever they run in the namespace.
-        ingress: [{ from: [{ podSelector: {} }], ports: [tcp(PORT)] }],
+        // Our gateway is one of the namespace's; so are the steps that prove an endpoint. Those of a Gateway run anywhere.
+        ingress: [{ ...(!settings.isRouted && { from: [{ podSelector: {} }] }), ports: [tcp(PORT)] }],
         egress: [dns(), storeAccess(settings)],
       }),
       ...(autoscale ? [autoscaler(metadata, record.replicas)] : []),

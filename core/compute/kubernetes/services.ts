@@ -112,7 +112,8 @@ class KubernetesServiceHost implements ServiceHost {
     const owner = sha256Hex(Buffer.from(canonicalJson(store))).slice(0, 16)
     this.#settings = settings
     this.#patienceMs = settings.patienceMs ?? 60_000
-    this.#serving = { image: images.inference, storeSecret, podEnv, store, owner, drainSeconds, resources }
+    const isRouted = Boolean(settings.gateway)
+    this.#serving = { image: images.inference, storeSecret, podEnv, store, owner, drainSeconds, resources, isRouted }
   }
 
   async apply(spec: RevisionSpec): Promise<void> {

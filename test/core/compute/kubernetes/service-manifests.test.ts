@@ -26,6 +26,7 @@ const settings: ServingSettings = {
   owner: '0123456789abcdef',
   drainSeconds: 15,
   resources: DEFAULT_RESOURCES,
+  isRouted: false,
 }
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- objects of many kinds are read here. */
@@ -126,6 +127,14 @@ describe('a revision', () => {
       { protocol: 'TCP', port: 53 },
       { protocol: 'TCP', port: 9000 },
     ])
+  })
+
+  it('is reached from anywhere where a Gateway carries the requests, since its Pods may run anywhere', () => {
+    const [policy] = all(
+      'NetworkPolicy',
+      revisionObjects(spec, { ...settings, isRouted: true }, { autoscale: false }).owned,
+    )
+    expect(policy.spec.ingress).toEqual([{ ports: [{ protocol: 'TCP', port: 8080 }] }])
   })
 
   it.each([
