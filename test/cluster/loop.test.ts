@@ -74,8 +74,8 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
       const reference = await alone.until(await start(alone, 'image-classifier', params('parts')), over, 4 * MINUTES)
       await alone.stop()
       const report = await stack.until(await start(stack, 'image-classifier', params('parts')), over, 5 * MINUTES)
-      expect(report.steps.map(({ id, status, reason }) => [id, status, reason])).toEqual(
-        reference.steps.map(({ id, reason }) => [id, 'completed', reason]),
+      expect(report.steps.map(({ id, status, code }) => [id, status, code])).toEqual(
+        reference.steps.map(({ id }) => [id, 'completed', null]),
       )
       const version = (run: RunReport) => outputs<{ version: { version: string } }>(run, 'annotate').version.version
       const digest = (run: RunReport) => outputs<{ digest: string }>(run, 'register').digest
@@ -133,7 +133,7 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
       const pod = await cluster.runningJobPod()
       await stack.kill('worker')
       const report = await stack.until(run, over, 2 * MINUTES)
-      expect([report.status, work(report).reason]).toEqual(['completed', null])
+      expect([report.status, work(report).code]).toEqual(['completed', null])
       expect(outputs(report, 'work')).toMatchObject({ joined: 'in and out' })
       expect((await cluster.pods('gyre.io/job')).filter(({ metadata }) => metadata.uid !== pod.metadata.uid)).toEqual(
         [],
