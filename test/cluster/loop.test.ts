@@ -49,7 +49,7 @@ const JOIN = `const fs=require('fs');const {words}=JSON.parse(fs.readFileSync(pr
 fs.writeFileSync(process.env.GYRE_OUTPUT+'/output.json',JSON.stringify({joined:words.join(' ')}))`
 const after = (seconds: number, then = JOIN): string => `setTimeout(()=>{${then}},${seconds * 1_000})`
 const work = ({ steps }: RunReport) => steps.find(({ id }) => id === 'work')!
-const said = (report: RunReport): string => work(report).progress?.waiting ?? ''
+const said = (report: RunReport): string => work(report).reason ?? ''
 
 const left = (await probeCluster()) ?? (minio.path ? null : minio.missing)
 describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${left})` : ''}`, () => {
@@ -180,7 +180,7 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
       await advertiseGpus(0)
 
       const unlucky = await container({ script: JOIN, gpus: 16 })
-      await stack.until(unlucky, (report) => said(report) !== '', MINUTES)
+      await stack.until(unlucky, (report) => said(report).includes('nodes are available'), MINUTES)
       const began = Date.now()
       expect((await stack.gyre('run', 'cancel', unlucky)).code).toBe(0)
       expect((await stack.until(unlucky, over, 30_000)).status).toBe('cancelled')
@@ -205,7 +205,7 @@ describe.skipIf(left !== null)(`the loop on a cluster${left ? ` (left out: ${lef
         '--force',
         '--pod-selector=gyre.io/job',
       )
-      const waiting = await stack.until(run, (report) => said(report) !== '', MINUTES)
+      const waiting = await stack.until(run, (report) => said(report).includes('nodes are available'), MINUTES)
       expect(said(waiting)).toMatch(/unschedulable/)
       await cluster.kubectl('uncordon', node!)
       expect((await stack.until(run, over, 2 * MINUTES)).status).toBe('completed')
