@@ -64,6 +64,7 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     ({ name, version, digest }) => `${name} v${version}   ${shortDigest(digest)}`,
   ),
   'deploy-endpoint': teller(steps.deployEndpoint.output, ({ revision }) => `revision ${revision}, warmed`),
+  'remove-endpoint': teller(steps.removeEndpoint.output, ({ name }) => `nothing of ${name} runs any more`),
   'prove-endpoint': teller(steps.proveEndpoint.output, ({ checked, agree, accuracy }) => {
     const agreement = agree === 1 ? 'all agree' : `${percent(agree)} agree`
     return `${counted(checked, 'image')} through the endpoint: ${agreement}${accuracy === null ? '' : `, ${percent(accuracy)} right`}`

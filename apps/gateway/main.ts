@@ -22,11 +22,16 @@ const DRAIN_LIMIT_MS = 30_000
 
 const log = createLogger('gateway')
 
+/** How it ends. Set from the start: as the first process of a container it would take no notice of signals otherwise. */
+let stop = (): void => process.exit(0)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop())
+
 try {
   await run(readConfig(process.env))
 } catch (error) {
-  const { message, exitCode } = toPlatformError(error)
+  const { code, message, exitCode } = toPlatformError(error)
   log.fatal({ err: error }, `the gateway cannot start: ${message}`)
+  process.stdout.write(`${JSON.stringify({ fatal: message, code })}\n`)
   process.exit(exitCode)
 }
 
@@ -55,7 +60,7 @@ async function run(config: GatewayConfig): Promise<void> {
   // One of several has no address that others could use; the host of the services announces theirs.
   if (config.backendUrl === null) await announceGateway(store, publicUrl)
 
-  const stop = async () => {
+  const drain = async () => {
     if (state.draining) return
     state.draining = true
     clearInterval(timer)
@@ -64,8 +69,7 @@ async function run(config: GatewayConfig): Promise<void> {
     await fleet.close()
     process.exit(0)
   }
-  process.on('SIGTERM', () => void stop())
-  process.on('SIGINT', () => void stop())
+  stop = () => void drain()
   process.stdout.write(`${JSON.stringify({ ready: true, url: publicUrl })}\n`)
 }
 

@@ -34,6 +34,10 @@ const ORPHAN_LIMIT_MS = 2_000
 
 const log = createLogger('inference')
 
+/** How it ends. Set from the start: as the first process of a container it would take no notice of signals otherwise. */
+let stop = (): void => process.exit(0)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop())
+
 try {
   await serve(readConfig(process.env))
 } catch (error) {
@@ -118,7 +122,7 @@ async function serve(config: InferenceConfig): Promise<void> {
     () => void Promise.race([batcher.idle(), delay(ORPHAN_LIMIT_MS)]).then(() => process.kill(process.pid, 'SIGKILL')),
   )
   const traffic = new RequestGauge(app.server)
-  const stop = async () => {
+  const drain = async () => {
     if (state.draining) return
     state.draining = true
     say({ draining: true })
@@ -127,8 +131,7 @@ async function serve(config: InferenceConfig): Promise<void> {
     await pool.close()
     process.exit(0)
   }
-  process.on('SIGTERM', () => void stop())
-  process.on('SIGINT', () => void stop())
+  stop = () => void drain()
 
   for (const { images, ms } of await pool.ready()) batcher.learn(images, ms)
   state.ready = true
