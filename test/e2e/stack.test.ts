@@ -44,7 +44,8 @@ describe('gyre dev', () => {
     expect(await interrupt(parent)).toBe(0)
     expect(processes.filter(isAlive)).toEqual([])
     expect(existsSync(path.join(state, 'stack.json'))).toBe(false)
-    for (const url of [info.apiUrl, info.gatewayUrl ?? '', info.temporalUiUrl ?? '']) expect(await isPortFree(url)).toBe(true)
+    for (const url of [info.apiUrl, info.gatewayUrl ?? '', info.temporalUiUrl ?? ''])
+      expect(await isPortFree(url)).toBe(true)
   })
 
   it('killed alone takes its children with it, and starts again on the same ports', async () => {
