@@ -131,7 +131,10 @@ describe('reconciling', () => {
     await createRevision(store, spec())
     const before = host()
     await before.reconcile()
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    // As if it had been applied before this moment, in which the next host starts.
+    const annotations = { 'gyre.io/applied-at': '2026-01-01T00:00:00.000Z' }
+    for (const name of names('deployments'))
+      kube.objects.merge(kube.collection('deployments'), name, { metadata: { annotations } })
     await host({ images: newImage }).reconcile()
     expect([image('parts-r1'), image('gyre-gateway')]).toEqual([newImage.inference, newImage.inference])
     await before.reconcile()
