@@ -20,11 +20,14 @@ export interface Parts {
   readonly ownerToken: string | null
   readonly gatewayUrl: string | null
   readonly servicesOnCluster: boolean
+  /** Where people reach this server, and with it the endpoints; left out: where the gateway answers. */
+  readonly pageUrl?: string | null
   /** How long a login in a browser lasts; as `core/identity` says where left out. */
   readonly sessionMs?: number
 }
 
-export function composePorts({ store, engine, ownerToken, gatewayUrl, servicesOnCluster, sessionMs }: Parts): ApiPorts {
+export function composePorts(parts: Parts): ApiPorts {
+  const { store, engine, ownerToken, gatewayUrl, servicesOnCluster, pageUrl = null, sessionMs } = parts
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
@@ -33,7 +36,7 @@ export function composePorts({ store, engine, ownerToken, gatewayUrl, servicesOn
     datasets: datasetsOf(store),
     sessions: sessionsOf(store),
     models: modelsOf(store),
-    endpoints: endpointsOf(store, { gatewayUrl, onCluster: servicesOnCluster }),
+    endpoints: endpointsOf(store, { gatewayUrl, shownUrl: pageUrl, onCluster: servicesOnCluster }),
     batches: batchesOf(store, engine),
     blob: (sha256) => store.get(blobKey(sha256)),
     thumbnail,

@@ -45,7 +45,7 @@ async function run(config: ApiConfig): Promise<void> {
   const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
   const lifetime = config.sessionMs === null ? {} : { sessionMs: config.sessionMs }
   const ports = composePorts({
-    ...{ store, engine, gatewayUrl, servicesOnCluster, ...lifetime },
+    ...{ store, engine, gatewayUrl, servicesOnCluster, pageUrl: config.pageUrl, ...lifetime },
     ownerToken: ownerToken?.trim() || null,
   })
   const server = await buildServer(ports, {

@@ -66,7 +66,7 @@ function serverOf(env: NodeJS.ProcessEnv, state: StateFolder): { info: StackUse[
   if (!token)
     throw new PlatformError(
       'INVALID_INPUT',
-      `GYRE_API_TOKEN is not set, which ${apiUrl} wants to see; an owner makes one with gyre user token NAME`,
+      `GYRE_API_TOKEN is not set, which ${apiUrl} wants to see; an owner makes one with gyre user token NAME --for api`,
     )
   const url = apiUrl.replace(/\/+$/, '')
   return { info: { apiUrl: url, gatewayUrl: url, temporalAddress: '', temporalUiUrl: null }, token }

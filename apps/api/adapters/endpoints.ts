@@ -27,11 +27,13 @@ const HISTORY_SHOWN = 20
 export interface EndpointSettings {
   /** Where the gateway answers; null: as it says in the store. */
   readonly gatewayUrl: string | null
+  /** What callers elsewhere use; null: the gateway itself. */
+  readonly shownUrl: string | null
   /** Whether a cluster runs the replicas; then workers look at it, and what they saw is in the store. */
   readonly onCluster: boolean
 }
 
-export function endpointsOf(store: ObjectStore, { gatewayUrl, onCluster }: EndpointSettings): EndpointPort {
+export function endpointsOf(store: ObjectStore, { gatewayUrl, shownUrl, onCluster }: EndpointSettings): EndpointPort {
   const gateway = async () => gatewayUrl ?? (await readGatewayUrl(store)) ?? 'http://127.0.0.1:8100'
   const host = async () => createProcessServiceHost({ store, gatewayUrl: await gateway() })
 
@@ -39,7 +41,7 @@ export function endpointsOf(store: ObjectStore, { gatewayUrl, onCluster }: Endpo
     const status = onCluster
       ? ((await readObserved(store, endpoint.name)) ?? [])
       : await (await host()).status(endpoint.name).catch(troubleOf)
-    return toView(endpoint, await gateway(), status)
+    return toView(endpoint, shownUrl ?? (await gateway()), status)
   }
 
   async function show(name: string) {
