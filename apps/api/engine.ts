@@ -12,7 +12,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
-import { codeVersion } from '#core/execution'
+import { codeVersion, installationRoot } from '#core/execution'
 import { buildPlan, loadPipelines, type LoadedPipeline } from '#core/planning'
 import type { Plan } from '#core/plan'
 import {
@@ -227,7 +227,11 @@ class TemporalEngine implements Engine {
   }
 
   async #load(): Promise<ReadonlyMap<string, LoadedPipeline>> {
-    return loadPipelines(this.options.projectDir, this.options.bundleDir)
+    const { projectDir, bundleDir } = this.options
+    const own = await loadPipelines(projectDir, bundleDir)
+    if (projectDir === installationRoot()) return own
+    // Tasks, imports and roll-outs are pipelines of the installation; a project's own of the same name come first.
+    return new Map([...(await loadPipelines(installationRoot(), bundleDir)), ...own])
   }
 
   async #find(name: string): Promise<LoadedPipeline> {
