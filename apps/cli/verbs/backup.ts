@@ -68,7 +68,7 @@ export async function backup(file: string, options: CommonOptions & Pick<Placeme
           ? [`The objects are not in it: they are in ${subject.storeUri}; keep versions there.`]
           : []),
         ...(facts.temporal ? [] : ['The run histories are not in it: they are with your Temporal server.']),
-        'Whoever reads this file reads all images and labels.',
+        `Whoever reads this file reads all ${objects === null ? 'run histories' : 'images and labels'}.`,
       ].join('\n'),
     )
   } finally {
