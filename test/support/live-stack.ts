@@ -10,7 +10,7 @@ import type { RunReport } from '#core/runs'
 
 export type Part = 'worker' | 'temporal' | 'gateway' | 'api' | 'replica' | 'parent' | 'tree'
 
-const START_MS = 60_000
+const START_MS = 120_000
 const POLL_MS = 50
 
 export class LiveStack {

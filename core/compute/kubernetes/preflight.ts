@@ -19,7 +19,7 @@ export interface ClusterNeeds {
   readonly images?: readonly string[]
   /** The Secret that Pods take the store's credentials from. */
   readonly storeSecret?: string
-  /** How long images that were just loaded are waited for; 15 s where left out. */
+  /** How long images that were just loaded are waited for; 40 s where left out. */
   readonly patienceMs?: number
 }
 
@@ -37,8 +37,8 @@ export interface ClusterFinding {
 const LEAST_MINOR = 31
 const MOST_SKEW_MS = 30_000
 const GPU = 'nvidia.com/gpu'
-/** A node tells of an image that was just loaded up to ten seconds later. */
-const NODE_STATUS_MS = 15_000
+/** A node counts its images every 30 s, and tells of them a little later. */
+const NODE_STATUS_MS = 40_000
 const LOOK_AGAIN_MS = 1_000
 /** Questions about permissions that are asked at once. */
 const AT_ONCE = 8
