@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { build } from 'esbuild'
 import { createKubernetesJobRunner, openCluster } from '#adapter/compute/kubernetes/index'
 import { createLogger } from '#core/log'
 import type { RunReport } from '#core/runs'
@@ -146,8 +147,14 @@ async function watchMemory(cluster: LiveCluster, say: Say): Promise<number> {
   say(`${WATCHED_JOBS} Jobs to watch`)
   const jobs = Array.from({ length: WATCHED_JOBS }, (_, n) => suspendedJob(n, cluster.images.worker))
   await cluster.apply({ apiVersion: 'v1', kind: 'List', items: jobs })
-  const script = path.resolve('bench/watch-jobs.ts')
-  const child = spawn(process.execPath, ['--import', 'tsx', script, cluster.kubeconfig, String(WATCHED_JOBS)], {
+  // Compiled, as a worker is: a loader of TypeScript would count too.
+  const script = path.resolve('.gyre/bench-watch-jobs.mjs')
+  await build({
+    entryPoints: ['bench/watch-jobs.ts'],
+    outfile: script,
+    ...{ bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'warning' },
+  })
+  const child = spawn(process.execPath, [script, cluster.kubeconfig, String(WATCHED_JOBS)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })
