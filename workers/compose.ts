@@ -1,11 +1,12 @@
 /** Builds the clients once and hands them to the activities: the only place where ports meet adapters. */
 
+import { existsSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { ServiceHost } from '#core/compute'
-import { codeVersion, runAsJob, runContainer, runInThread } from '#core/execution'
+import { codeVersion, runAsJob, runContainer, runInThread, type BodyRequest } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -74,9 +75,19 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     inThread,
     asJob,
     asContainer: (request, hooks) => runContainer(request, hooks, { jobs: jobHost.jobs, store, check: inThread }),
-    inThreadOrJob: config.compute === 'kubernetes' ? asJob : inThread,
+    inThreadOrJob: (request, hooks) =>
+      config.compute === 'kubernetes' && !namesLocalFile(request) ? asJob(request, hooks) : inThread(request, hooks),
     log,
   }
+}
+
+/** A file of this machine is in no Pod. */
+function namesLocalFile({ step, input }: BodyRequest): boolean {
+  const values = input as Readonly<Record<string, unknown>>
+  return (builtInSteps.get(step)?.files ?? []).some((name) => {
+    const file = values[name]
+    return typeof file === 'string' && existsSync(file)
+  })
 }
 
 /** Removes the work in progress of workers that died; in a container, the one before had our own number. */

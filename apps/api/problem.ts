@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { CATALOGUE, isPlatformError, PlatformError, toPlatformError } from '#core/errors'
 import type { Logger } from '#core/log'
+import { discardBody } from '#core/serving'
 
 /** Headers and a body that a client, a script or a person can act on. */
 export function sendProblem(reply: FastifyReply, error: PlatformError, status: number = error.httpStatus) {
@@ -27,7 +28,7 @@ export function sendProblem(reply: FastifyReply, error: PlatformError, status: n
 
 /** Turns whatever a route threw into a problem; only failures that nobody foresaw are logged with their stack. */
 export function problemHandler(log: Logger) {
-  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+  return async (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     if (isPlatformError(error)) {
       if (error.httpStatus >= 500) log.warn({ code: error.code, url: request.url }, error.message)
       return sendProblem(reply, error)
@@ -41,6 +42,7 @@ export function problemHandler(log: Logger) {
     const status = error.statusCode ?? 500
     if (status >= 400 && status < 500) {
       const code = status === 413 ? 'UPLOAD_TOO_LARGE' : 'INVALID_INPUT'
+      if (status === 413) await discardBody(request.raw)
       return sendProblem(reply, new PlatformError(code, error.message), status)
     }
     log.error({ err: error, url: request.url }, 'an HTTP call failed unexpectedly')

@@ -2,29 +2,30 @@
 
 import type { ServerResponse } from 'node:http'
 import { CATALOGUE, type PlatformError } from '#core/errors'
-import { errorBody } from '#core/serving'
+import { discardBody, errorBody } from '#core/serving'
 
 export function refusePrediction(response: ServerResponse, error: PlatformError): void {
-  answer(response, error, 'application/json', errorBody(error.message))
+  void answer(response, error, 'application/json', errorBody(error.message))
 }
 
 export function refuseCall(response: ServerResponse, { code, message, httpStatus, details }: PlatformError): void {
   const { when, remedy } = CATALOGUE[code]
   const problem = { type: `urn:gyre:error:${code}`, title: when, status: httpStatus, code, detail: message, remedy }
-  answer(response, { httpStatus, details }, 'application/problem+json', JSON.stringify(problem))
+  void answer(response, { httpStatus, details }, 'application/problem+json', JSON.stringify(problem))
 }
 
-function answer(
+async function answer(
   response: ServerResponse,
   { httpStatus, details }: Pick<PlatformError, 'httpStatus' | 'details'>,
   type: string,
   body: string,
-): void {
+): Promise<void> {
+  await discardBody(response.req)
   const wait = details['retryAfterSeconds']
   response.writeHead(httpStatus, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
-    // What is left of a body that nobody read must not be taken for the next call.
+    // What may be left of the body must not be taken for the next call.
     connection: 'close',
     ...(typeof wait === 'number' && { 'retry-after': String(Math.ceil(wait)) }),
     ...(httpStatus === 401 && { 'www-authenticate': 'Bearer realm="gyre"' }),

@@ -4,11 +4,10 @@
  */
 
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { finished } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { PlatformError, toPlatformError } from '#core/errors'
-import { errorBody } from '#core/serving'
+import { discardBody, errorBody } from '#core/serving'
 import type { Backend } from './backend.ts'
 import type { Fleet } from './fleet.ts'
 import type { GatewayMetrics } from './metrics.ts'
@@ -20,8 +19,6 @@ const IN_FLIGHT_LIMIT = 4_096
 /** How long a request waits for a replica that starts again. */
 const HOLD_MS = 15_000
 const CONNECT_PAUSE_MS = 20
-/** How long the rest of a refused body is read and forgotten. */
-const LINGER_MS = 2_000
 
 /** They speak of one connection, not of the message. */
 const HOP_BY_HOP = new Set([
@@ -75,9 +72,8 @@ export class Proxy {
       response.writeHead(answer.status, { ...forwarded(answer.headers), 'content-length': answer.body.length })
       response.end(answer.body)
     } catch (error) {
-      if (error instanceof BodyTooLarge) await linger(request)
       if (gone.signal.aborted) return
-      status = sendError(response, error)
+      status = await refuse(request, response, error)
     } finally {
       this.inFlight -= 1
       this.pendingBytes -= reserved
@@ -90,7 +86,7 @@ export class Proxy {
     const length = request.headers['content-length']
     const isChunked = request.headers['transfer-encoding'] !== undefined
     const bytes = length === undefined ? (isChunked ? BODY_LIMIT_BYTES : 0) : Number(length)
-    if (bytes > BODY_LIMIT_BYTES) throw new BodyTooLarge()
+    if (bytes > BODY_LIMIT_BYTES) throw bodyTooLarge()
     if (this.inFlight >= IN_FLIGHT_LIMIT || this.pendingBytes + bytes > PENDING_LIMIT_BYTES)
       throw new PlatformError(
         'ENDPOINT_OVERLOADED',
@@ -126,10 +122,9 @@ export class Proxy {
   }
 }
 
-class BodyTooLarge extends PlatformError {
-  constructor() {
-    super('IMAGE_TOO_LARGE', `the body is larger than ${BODY_LIMIT_BYTES / 2 ** 20} MiB; send fewer or smaller images`)
-  }
+function bodyTooLarge(): PlatformError {
+  const limit = `${BODY_LIMIT_BYTES / 2 ** 20} MiB`
+  return new PlatformError('IMAGE_TOO_LARGE', `the body is larger than ${limit}; send fewer or smaller images`)
 }
 
 async function exchange(
@@ -164,17 +159,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > BODY_LIMIT_BYTES) throw new BodyTooLarge()
+    if (bytes > BODY_LIMIT_BYTES) throw bodyTooLarge()
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
-}
-
-/** Reads on for a while and forgets: closing on a client that still sends would reset the connection before it read why. */
-async function linger(request: IncomingMessage): Promise<void> {
-  if (request.readableEnded || request.destroyed) return
-  request.resume()
-  await finished(request, { signal: AbortSignal.timeout(LINGER_MS), cleanup: true }).catch(() => undefined)
 }
 
 function codeOf(error: unknown): string {
@@ -212,12 +200,13 @@ function unreachable(endpoint: string, cause: unknown): PlatformError {
 }
 
 /** @returns the status that was sent. */
-export function sendError(response: ServerResponse, error: unknown): number {
+export async function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<number> {
   const { httpStatus, message, details } = toPlatformError(error)
   const retryAfter = httpStatus === 503 ? { 'retry-after': String(details['retryAfterSeconds'] ?? 1) } : {}
-  // What is left of a body that was refused must not be taken for the next request.
-  const close = httpStatus === 413 ? { connection: 'close' } : {}
-  sendJson(response, httpStatus, errorBody(message), { ...retryAfter, ...close })
+  const isTooLarge = httpStatus === 413
+  if (isTooLarge) await discardBody(request)
+  // What is left of the body must not be taken for the next request.
+  sendJson(response, httpStatus, errorBody(message), { ...retryAfter, ...(isTooLarge && { connection: 'close' }) })
   return httpStatus
 }
 

@@ -5,7 +5,7 @@ import { PlatformError } from '#core/errors'
 import { SERVER_METADATA } from '#core/serving'
 import type { Fleet } from './fleet.ts'
 import type { GatewayMetrics } from './metrics.ts'
-import { sendError, sendJson, type Proxy, type Target } from './proxy.ts'
+import { refuse, sendJson, type Proxy, type Target } from './proxy.ts'
 
 export interface RouterOptions {
   readonly fleet: Fleet
@@ -35,7 +35,7 @@ export function createRouter(options: RouterOptions): RequestListener {
         await internal(options.fleet, request, response, path)
       } else throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no ${request.method} ${path}`)
     }
-    handled().catch((error: unknown) => sendError(response, error))
+    handled().catch((error: unknown) => refuse(request, response, error))
   }
 }
 

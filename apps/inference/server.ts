@@ -3,12 +3,13 @@
  * threads, so that health and refusals are quick whatever the load.
  */
 
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { PlatformError, toPlatformError } from '#core/errors'
 import type { Logger } from '#core/log'
 import {
   answerMalformed,
   deadlineOf,
+  discardBody,
   encodeResponse,
   errorBody,
   HEADER_LENGTH,
@@ -55,9 +56,11 @@ export function buildServer(options: ReplicaOptions): FastifyInstance {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
+    if ((error as Partial<FastifyError>).statusCode === 413) await discardBody(request.raw)
     const status = sendError(reply, error)
     if (status >= 500 && status !== 503) options.log.error({ err: error, url: request.url }, 'a request failed')
+    return reply
   })
   app.setNotFoundHandler((request, reply) =>
     reply

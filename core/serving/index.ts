@@ -9,6 +9,7 @@ export { predict, predictImage, type FilePrediction, type ImagePrediction, type 
 export { collectCaptured } from './collect.ts'
 export { deployAlgorithm, type AlgorithmDeployment } from './deploy-algorithm.ts'
 export { deployEndpoint, rollOut } from './deploy.ts'
+export { discardBody } from './discard-body.ts'
 export {
   announceGateway,
   closeEndpoint,

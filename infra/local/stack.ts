@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { endProcesses, identifyProcess, thisProcess, type ProcessIdentity } from '#core/compute'
 import { isPlatformError } from '#core/errors'
 import { entryPoint, installationRoot, type EntryPoint } from '#core/execution'
+import { openStore, refuseUnsafeStore, refuseUnusableStore } from '#core/storage'
 import { namesServer, temporalSettings, withoutOwnServer, type TemporalSettings } from '../temporal/settings.ts'
 import { frontEnvironment, type Front } from './front.ts'
 import { completePlacement, placementOf } from './placement.ts'
@@ -51,7 +52,7 @@ const START_ATTEMPTS = 3
 
 /**
  * @throws {PlatformError} `STATE_IN_USE`, `PORT_IN_USE`, `TEMPORAL_NOT_FOUND`, `TEMPORAL_UNAVAILABLE`, `TEMPORAL_UNUSABLE`,
- *   `STACK_START_FAILED`.
+ *   `STACK_START_FAILED`; `STORE_REFUSED`, `STORE_UNAVAILABLE`, `STORE_UNSAFE`; those of `completePlacement`.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const state = new StateFolder(options.state)
@@ -59,12 +60,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const release = state.acquire()
   try {
     await endLeftovers(state)
+    await checkStore(options.env)
     const placed = { ...options, env: await completePlacement(options.env, state.path, options.say) }
     return await startOnFreePorts(placed, state, await chooseTemporal(placed), release)
   } catch (error) {
     release()
     throw error
   }
+}
+
+/** A folder of this machine needs no questions; a bucket may be missing, read-only, or keep no condition on writes. */
+async function checkStore(env: NodeJS.ProcessEnv): Promise<void> {
+  const uri = env['GYRE_STORE'] ?? ''
+  if (!uri.startsWith('s3://')) return
+  const store = await openStore(uri, { project: env['GYRE_PROJECT'] || 'default' })
+  await refuseUnusableStore(store)
+  await refuseUnsafeStore(store)
 }
 
 interface TemporalChoice {

@@ -107,8 +107,8 @@ describe('a backup', () => {
   })
 
   it('brings datasets, models, results and people back', async () => {
-    const [dataset] = await restored.json<{ name: string }[]>('dataset', 'list')
-    expect(dataset?.name).toBe('surfaces')
+    // The dataset of the run at work may or may not have been there when the backup was taken.
+    expect(await restored.json('dataset', 'list')).toContainEqual(expect.objectContaining({ name: 'surfaces' }))
     expect(await restored.json('model', 'list')).toMatchObject([{ name: 'surfaces' }])
     expect(await restored.json('run', 'show', finished)).toMatchObject({ status: 'completed' })
     expect(await whoIs(restored, token)).toMatchObject({ name: 'shop', role: 'viewer' })

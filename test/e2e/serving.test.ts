@@ -18,6 +18,7 @@ import {
   type Gateway,
   type TemporaryStore,
 } from '../support/gateway.ts'
+import { sendAllThenRead } from '../support/deaf-client.ts'
 import { registerTiny, slowOnnx, solidPixels, tinyScores } from '../support/tiny-model.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -185,6 +186,11 @@ describe('an endpoint', () => {
       expect((await fetch(`${gateway.url}/v2/health/live`)).status).toBe(200)
     },
   )
+
+  it('lets a client send all of a body that is too large, so that it reads why', async () => {
+    const answer = await sendAllThenRead(`${gateway.url}/v2/models/colours/infer`, 40 * 2 ** 20)
+    expect(answer).toMatch(/^HTTP\/1.1 413 .*"the body is larger than 32 MiB; send fewer or smaller images"/s)
+  })
 
   it('refuses what is no HTTP at all in the same form', async () => {
     const socket = net.connect(Number(new URL(gateway.url).port), '127.0.0.1')

@@ -13,6 +13,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Principal } from '#core/identity'
 import { createFront, type FrontOptions } from '../../apps/front/front.ts'
+import { sendAllThenRead } from '../support/deaf-client.ts'
 
 interface Seen {
   readonly server: 'api' | 'gateway'
@@ -108,6 +109,12 @@ describe('the front door', () => {
       expect(seen).toEqual([])
     },
   )
+
+  it('lets a client without a token send all of its body, so that it reads why', async () => {
+    const answer = await sendAllThenRead(`${await front()}/v2/models/parts/infer`, 8 * 2 ** 20)
+    expect(answer).toMatch(/^HTTP\/1.1 401 .*"endpoints need a bearer token from outside/s)
+    expect(seen).toEqual([])
+  })
 
   it('lets an address that failed too often wait, also with a good token', async () => {
     const url = await front({ failuresPerMinute: 2 })
