@@ -3,7 +3,6 @@
  * is read from the store. Temporal is asked only for what is in flight.
  */
 
-import { randomBytes } from 'node:crypto'
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
 import {
@@ -12,11 +11,9 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js'
 import { z } from 'zod'
 import { PlatformError } from '#core/errors'
-import { codeVersion, installationRoot } from '#core/execution'
-import { buildPlan, loadPipelines, type LoadedPipeline } from '#core/planning'
+import { availablePipelines, planRun, prepareRun } from '#core/planning'
 import type { Plan } from '#core/plan'
 import {
-  createRun,
   lastGeneration,
   listRunIds,
   nodeRecords,
@@ -32,7 +29,7 @@ import {
   type RunSummary,
   type StepReport,
 } from '#core/runs'
-import { putBlob, type ObjectStore } from '#core/storage'
+import type { ObjectStore } from '#core/storage'
 import { connectClient, prepareTemporal, type TemporalSettings } from '../../infra/temporal/index.ts'
 import type { runPipeline } from '../../workflows/index.ts'
 import type { RunReport as WorkflowReport } from '../../workflows/types.ts'
@@ -87,7 +84,7 @@ class TemporalEngine implements Engine {
   ) {}
 
   async pipelines(): Promise<readonly PipelineInfo[]> {
-    const loaded = await this.#load()
+    const loaded = await availablePipelines(this.options)
     return [...loaded.values()].map(({ definition, file }) => ({
       name: definition.name,
       file,
@@ -96,14 +93,8 @@ class TemporalEngine implements Engine {
     }))
   }
 
-  async plan(pipeline: string, params: unknown): Promise<Plan> {
-    const loaded = await this.#find(pipeline)
-    const bundle = await putBlob(this.options.store, loaded.bundle)
-    return buildPlan(loaded.definition, params, {
-      pipeline: loaded.digest,
-      bundle: bundle.sha256,
-      builtIn: codeVersion,
-    })
+  plan(pipeline: string, params: unknown): Promise<Plan> {
+    return planRun(this.options, pipeline, params)
   }
 
   async start(
@@ -111,22 +102,9 @@ class TemporalEngine implements Engine {
     params: unknown,
     { by, runId }: { by: string; runId?: string },
   ): Promise<{ id: string }> {
-    const plan = await this.plan(pipeline, params)
-    const id = runId ?? newRunId(pipeline)
-    if (!/^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$/.test(id))
-      throw new PlatformError(
-        'INVALID_NAME',
-        `run id "${id}" must be lower-case letters, digits and hyphens, at most 80`,
-        { id },
-      )
-    const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString() }
-    // The same id again is the same request again: a client that lost the answer may ask twice.
-    const created = await createRun(this.options.store, record)
-    const standing = created ? record : await readRun(this.options.store, id)
-    if (standing.plan.digest !== plan.digest)
-      throw new PlatformError('RUN_NOT_RESUMABLE', `run "${id}" exists with another plan; choose another id`, { id })
-    if (created || (await lastGeneration(this.options.store, id)) === 0) await this.#launch(standing, by)
-    return { id }
+    const record = await prepareRun(this.options, { pipeline, params, by, ...(runId && { runId }) })
+    if ((await lastGeneration(this.options.store, record.run)) === 0) await this.#launch(record, by)
+    return { id: record.run }
   }
 
   async list(): Promise<readonly RunSummary[]> {
@@ -224,22 +202,6 @@ class TemporalEngine implements Engine {
     } catch (error) {
       throw this.#unavailable(error)
     }
-  }
-
-  async #load(): Promise<ReadonlyMap<string, LoadedPipeline>> {
-    const { projectDir, bundleDir } = this.options
-    const own = await loadPipelines(projectDir, bundleDir)
-    if (projectDir === installationRoot()) return own
-    // Tasks, imports and roll-outs are pipelines of the installation; a project's own of the same name come first.
-    return new Map([...(await loadPipelines(installationRoot(), bundleDir)), ...own])
-  }
-
-  async #find(name: string): Promise<LoadedPipeline> {
-    const loaded = await this.#load()
-    const pipeline = loaded.get(name)
-    if (pipeline) return pipeline
-    const known = [...loaded.keys()].join(', ') || 'none'
-    throw new PlatformError('PIPELINE_NOT_FOUND', `there is no pipeline "${name}"; known are: ${known}`, { name })
   }
 
   async #summary(run: string): Promise<RunSummary> {
@@ -372,10 +334,4 @@ function stepReports(plan: Plan, nodes: readonly NodeOutcome[], flight: Flight |
       code: node?.code ?? null,
     }
   })
-}
-
-/** `image-classifier-20261123-131502-3fa9`: sorts by time, is unique, and says what it is. */
-function newRunId(pipeline: string): string {
-  const at = new Date().toISOString().replaceAll(/[-:]/g, '')
-  return `${pipeline}-${at.slice(0, 8)}-${at.slice(9, 15)}-${randomBytes(2).toString('hex')}`
 }

@@ -10,6 +10,7 @@ export {
   type NodePolicy,
   type Plan,
   type PlanContainer,
+  type PlanMap,
   type PlanNode,
   type PlanRef,
 } from './types.ts'

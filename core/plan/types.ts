@@ -25,6 +25,12 @@ export interface NodePolicy {
   readonly timeoutMs: number
   readonly attempts: number
   readonly cache: boolean
+  /** Part of the cache key: another one makes every earlier result stale. */
+  readonly salt?: string
+  /** Names of inputs that the result does not depend on: they are no part of the cache key. */
+  readonly ignore?: readonly string[]
+  /** A matter of milliseconds: runs in the pipeline worker itself, between its look-ups. */
+  readonly quick?: boolean
   /** GPUs that one use of a step asks for. */
   readonly gpus?: number
 }
@@ -40,11 +46,23 @@ export interface PlanContainer {
   readonly files?: readonly string[]
 }
 
+/** A node that carries out its step once per item. In its `input`, `{ $ref: '$item', path }` stands for the item. */
+export interface PlanMap {
+  /** The items: a JSON array, or a reference to an array or to a table artifact. */
+  readonly over: Json
+  /** Chunks of items at work at the same time. */
+  readonly concurrency: number
+  /** Share of the items, 0–1, that must succeed for the node to succeed. */
+  readonly atLeast: number
+  /** Attempts per item, inside its chunk. */
+  readonly attempts: number
+}
+
 export interface PlanNode {
-  /** Durable: what a history, a result and a re-run call this node. */
+  /** Durable: what a history, a result and a re-run call this node. Inside a sub-pipeline `outer.inner`. */
   readonly id: string
   readonly step: string
-  readonly kind: 'activity' | 'annotate' | 'approve'
+  readonly kind: 'activity' | 'annotate' | 'approve' | 'map'
   /** The input with `PlanRef`s in place of what is not known yet. */
   readonly input: Json
   /** Ids of the nodes whose outputs `input` and `when` read, sorted. */
@@ -57,10 +75,13 @@ export interface PlanNode {
   readonly bundle: string | null
   /** For a container step. */
   readonly container?: PlanContainer
+  /** Of a node of kind `map`. */
+  readonly map?: PlanMap
 }
 
 export interface Plan {
-  readonly format: 1
+  /** 2 since maps, salts and quick steps; a plan of format 1 is one of format 2 that uses none of them. */
+  readonly format: 1 | 2
   readonly pipeline: string
   /** Digest of the bundled pipeline file. */
   readonly codeVersion: string

@@ -3,3 +3,11 @@
 export { buildPlan, parseParams, type CodeVersions } from './build-plan.ts'
 export { durationMs } from './duration.ts'
 export { importBundle, loadPipeline, loadPipelines, type LoadedPipeline } from './load.ts'
+export {
+  availablePipelines,
+  findPipeline,
+  planRun,
+  prepareRun,
+  type PlanningPorts,
+  type RunRequest,
+} from './prepare-run.ts'

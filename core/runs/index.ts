@@ -15,6 +15,7 @@ export {
   type NodeOutcome,
   type NodeRecord,
   type OutcomeRecord,
+  type RunBase,
+  type RunCause,
   type RunRecord,
 } from './records.ts'
-export { blobsIn, cacheKey, lookUp, remember, type CacheEntry } from './cache.ts'

@@ -13,6 +13,25 @@ export interface RunRecord {
   readonly plan: Plan
   readonly by: string
   readonly startedAt: string
+  /** What made it start, where that was not a person's command. */
+  readonly cause?: RunCause
+  /** The run whose results it takes over where they are still valid. */
+  readonly basedOn?: RunBase
+}
+
+export interface RunCause {
+  readonly kind: 'schedule' | 'new-images' | 'ref-moved' | 'drift' | 'run-ended' | 'webhook' | 'backfill'
+  /** One line for people: "340 new images in parts since 3 days ago". */
+  readonly text: string
+  /** Name of the trigger. */
+  readonly trigger: string
+}
+
+export interface RunBase {
+  readonly kind: 'rerun' | 'fork'
+  readonly run: string
+  /** Nodes that run whatever is known of them. */
+  readonly forced: readonly string[]
 }
 
 export interface NodeRecord {

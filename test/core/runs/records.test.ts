@@ -1,14 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  cacheKey,
-  lastGeneration,
-  lookUp,
-  nodeRecords,
-  openGeneration,
-  readRun,
-  recordNode,
-  remember,
-} from '#core/runs'
+import { cacheKey, lookUp, remember } from '#core/reuse'
+import { lastGeneration, nodeRecords, openGeneration, readRun, recordNode } from '#core/runs'
 import { blobKey, createMemoryStore, putBlob } from '#core/storage'
 
 const record = (output: number) => ({

@@ -2,7 +2,7 @@
 
 import { PlatformError } from '#core/errors'
 import type { Json } from '#core/plan'
-import { blobKey, canonicalJson, digestJson, type ObjectStore } from '#core/storage'
+import { blobKey, blobsIn, canonicalJson, digestJson, type ObjectStore } from '#core/storage'
 
 export interface CacheEntry {
   readonly output: Json
@@ -36,14 +36,4 @@ export async function lookUp(store: ObjectStore, key: string): Promise<CacheEntr
 
 export async function remember(store: ObjectStore, key: string, entry: CacheEntry): Promise<void> {
   await store.create(objectKey(key), new TextEncoder().encode(canonicalJson(entry)))
-}
-
-/** Digests of all blobs that an output refers to. */
-export function* blobsIn(value: Json): Generator<string> {
-  if (Array.isArray(value)) for (const item of value as readonly Json[]) yield* blobsIn(item)
-  else if (typeof value === 'object' && value !== null) {
-    const fields = value as Readonly<Record<string, Json>>
-    if (typeof fields.sha256 === 'string' && typeof fields.sizeBytes === 'number') yield fields.sha256
-    else for (const item of Object.values(fields)) yield* blobsIn(item)
-  }
 }

@@ -1,0 +1,81 @@
+/** From a pipeline's name to a run in the store, ready to be launched: the same for people, schedules and webhooks. */
+
+import { randomBytes } from 'node:crypto'
+import { PlatformError } from '#core/errors'
+import { codeVersion, installationRoot } from '#core/execution'
+import type { Plan } from '#core/plan'
+import { createRun, readRun, type RunRecord } from '#core/runs'
+import { putBlob, type ObjectStore } from '#core/storage'
+import { buildPlan } from './build-plan.ts'
+import { loadPipelines, type LoadedPipeline } from './load.ts'
+
+export interface PlanningPorts {
+  readonly store: ObjectStore
+  /** The folder whose `pipelines/` are offered beside those of the installation. */
+  readonly projectDir: string
+  readonly bundleDir: string
+}
+
+/** Every pipeline that can be started, by name. Tasks, imports and roll-outs are the installation's; a project's own of the same name come first. */
+export async function availablePipelines({
+  projectDir,
+  bundleDir,
+}: Pick<PlanningPorts, 'projectDir' | 'bundleDir'>): Promise<ReadonlyMap<string, LoadedPipeline>> {
+  const own = await loadPipelines(projectDir, bundleDir)
+  if (projectDir === installationRoot()) return own
+  return new Map([...(await loadPipelines(installationRoot(), bundleDir)), ...own])
+}
+
+/** @throws {PlatformError} `PIPELINE_NOT_FOUND`. */
+export async function findPipeline(ports: PlanningPorts, name: string): Promise<LoadedPipeline> {
+  const loaded = await availablePipelines(ports)
+  const pipeline = loaded.get(name)
+  if (pipeline) return pipeline
+  const known = [...loaded.keys()].join(', ') || 'none'
+  throw new PlatformError('PIPELINE_NOT_FOUND', `there is no pipeline "${name}"; known are: ${known}`, { name })
+}
+
+/** @throws {PlatformError} `PIPELINE_NOT_FOUND`, `PIPELINE_INVALID`, `PIPELINE_PARAMS_INVALID`, `PLAN_TOO_LARGE`. */
+export async function planRun(ports: PlanningPorts, pipeline: string, params: unknown): Promise<Plan> {
+  const { definition, bundle, digest } = await findPipeline(ports, pipeline)
+  const { sha256 } = await putBlob(ports.store, bundle)
+  return buildPlan(definition, params, { pipeline: digest, bundle: sha256, builtIn: codeVersion })
+}
+
+export interface RunRequest {
+  readonly pipeline: string
+  readonly params: unknown
+  /** Who or what asked. */
+  readonly by: string
+  /** Made from the pipeline's name and the time where left out. */
+  readonly runId?: string
+}
+
+/**
+ * Writes the run with its frozen plan. The same id again is the same request again: a client that lost the answer may
+ * ask twice.
+ *
+ * @throws {PlatformError} `INVALID_NAME`; `RUN_NOT_RESUMABLE` where the id belongs to another plan; those of `planRun`.
+ */
+export async function prepareRun(ports: PlanningPorts, request: RunRequest): Promise<RunRecord> {
+  const { pipeline, params, by, runId: id = newRunId(pipeline) } = request
+  const plan = await planRun(ports, pipeline, params)
+  if (!/^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$/.test(id))
+    throw new PlatformError(
+      'INVALID_NAME',
+      `run id "${id}" must be lower-case letters, digits and hyphens, at most 80`,
+      { id },
+    )
+  const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString() }
+  if (await createRun(ports.store, record)) return record
+  const standing = await readRun(ports.store, id)
+  if (standing.plan.digest !== plan.digest)
+    throw new PlatformError('RUN_NOT_RESUMABLE', `run "${id}" exists with another plan; choose another id`, { id })
+  return standing
+}
+
+/** `image-classifier-20261123-131502-3fa9`: sorts by time, is unique, and says what it is. */
+function newRunId(pipeline: string): string {
+  const at = new Date().toISOString().replaceAll(/[-:]/g, '')
+  return `${pipeline}-${at.slice(0, 8)}-${at.slice(9, 15)}-${randomBytes(2).toString('hex')}`
+}
