@@ -16,6 +16,7 @@ try {
     signal: abort.signal,
     onProgress: (progress) => send({ kind: 'progress', progress }),
     onSession: (state) => send({ kind: 'session', state }),
+    onLog: (line) => send({ kind: 'log', line }),
   })
   send({ kind: 'done', output })
 } catch (error) {

@@ -2,6 +2,7 @@
 
 import { PlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import type { JobOutcome, JobResources, JobRunner, JobSpec } from '#core/compute'
+import { spokenIn } from '#core/log'
 import { canonicalJson, putBlob, readBlob, type ObjectStore } from '#core/storage'
 import type { Progress } from './context.ts'
 import type { BodyHooks, BodyRequest } from './run-body.ts'
@@ -69,8 +70,8 @@ function causeOf(outcome: JobOutcome): string {
   return outcome.kind === 'failed' ? outcome.message : 'its job ended without a result'
 }
 
-/** Tells progress and waiting together: each keeps what was said last of the other. */
-export function progressTeller({ onProgress }: Pick<BodyHooks, 'onProgress'>): {
+/** Tells progress and waiting together: each keeps what was said last of the other. Other lines are the job's own talk. */
+export function progressTeller({ onProgress, onLog }: Pick<BodyHooks, 'onProgress' | 'onLog'>): {
   line(line: string): void
   waiting(sentence: string | null): void
 } {
@@ -78,7 +79,7 @@ export function progressTeller({ onProgress }: Pick<BodyHooks, 'onProgress'>): {
   return {
     line: (line) => {
       const progress = progressIn(line)
-      if (!progress) return
+      if (!progress) return onLog?.(spokenIn(line))
       latest = progress
       onProgress(progress)
     },
@@ -87,7 +88,7 @@ export function progressTeller({ onProgress }: Pick<BodyHooks, 'onProgress'>): {
   }
 }
 
-/** The progress that a line tells; any other line is the job's own talk, and stays in its log. */
+/** The progress that a line tells; null for any other line. */
 function progressIn(line: string): Progress | null {
   if (!line.startsWith('{')) return null
   try {

@@ -3,7 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { issueText, PlatformError } from '#core/errors'
-import { createLogger } from '#core/log'
+import { createLogger, type Spoken } from '#core/log'
 import { openStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
 import type { PlanContainer } from '#core/plan'
@@ -40,6 +40,8 @@ export interface BodyHooks {
   onProgress(progress: Progress): void
   /** Milestones of a labelling session. */
   onSession(state: SessionState): void
+  /** What the step says, line by line. */
+  onLog?(line: Spoken): void
 }
 
 type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequest) => Promise<unknown>
@@ -80,7 +82,7 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
     attempt: request.attempt,
     scratchDir: request.scratchDir,
     signal: hooks.signal,
-    log: createLogger('step').child({ runId: request.run, nodeId: request.node }),
+    log: createLogger('step', 'info', hooks.onLog).child({ runId: request.run, nodeId: request.node }),
     progress: (progress) => hooks.onProgress(progress),
   }
   try {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { PlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
-import type { Logger } from '#core/log'
+import type { Logger, Spoken } from '#core/log'
 import type { SessionState } from '#core/labelling'
 import type { Progress } from './context.ts'
 import { entryPoint } from './entry-point.ts'
@@ -10,6 +10,7 @@ import type { BodyHooks, BodyRequest } from './run-body.ts'
 export type FromThread =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'session'; readonly state: SessionState }
+  | { readonly kind: 'log'; readonly line: Spoken }
   | { readonly kind: 'done'; readonly output: unknown }
   | { readonly kind: 'aborted' }
   | {
@@ -38,6 +39,8 @@ export function runInThread(request: BodyRequest, hooks: BodyHooks, log: Logger)
           return hooks.onProgress(message.progress)
         case 'session':
           return hooks.onSession(message.state)
+        case 'log':
+          return hooks.onLog?.(message.line)
         case 'done':
           settle = () => resolve(message.output)
           return
