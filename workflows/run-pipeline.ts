@@ -25,7 +25,8 @@ import {
 import { defineSearchAttributeKey } from '@temporalio/common'
 import { markdownOf, Schedule, type Json, type PlanNode, type Turn } from '#core/plan'
 import { annotate } from './annotate.ts'
-import { approve, approveBySignal, report, UNVERIFIED, type ApprovalAnswer } from './messages.ts'
+import { Approvals } from './approval.ts'
+import { report } from './messages.ts'
 import { bookkeeping, stepActivity, type StepResult } from './proxies.ts'
 import type { NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
 
@@ -36,24 +37,15 @@ type Ready = Extract<Turn, { kind: 'run' }>
 export async function runPipeline(args: RunPipelineArgs): Promise<RunReport> {
   const run = new PipelineRun(args)
   setHandler(report, () => run.report())
-  setHandler(approve, (answer) => run.answer({ by: UNVERIFIED, ...answer }), {
-    validator: (answer) => run.checkAnswer({ by: UNVERIFIED, ...answer }),
-  })
-  setHandler(approveBySignal, (answer) => {
-    // A signal cannot be refused: one that does not fit is as if it had not been sent.
-    const anonymous = { ...answer, by: UNVERIFIED }
-    if (run.refusal(anonymous) === null) run.answer(anonymous)
-  })
+  run.approvals.listen()
   return run.execute()
 }
 
 class PipelineRun {
+  readonly approvals = new Approvals()
   readonly #schedule: Schedule
   readonly #nodes: Map<string, NodeReport>
   readonly #running = new Set<Promise<void>>()
-  readonly #answers = new Map<string, ApprovalAnswer & { readonly by: string }>()
-  /** Approvals that wait for an answer; whether one from nobody in particular counts. */
-  readonly #asking = new Map<string, { readonly allowUnverified: boolean }>()
   #failure: { readonly node: string; readonly code: string; readonly message: string } | null = null
   #cancellation: Error | null = null
   #status: RunReport['status'] = 'running'
@@ -164,7 +156,8 @@ class PipelineRun {
 
   #carryOut(node: PlanNode, call: StepCall): Promise<StepResult> {
     const { settings } = this.args
-    if (node.kind === 'approve') return this.#approval(node, call)
+    if (node.kind === 'approve')
+      return this.approvals.ask(node, call, this.#nodes.get(node.id)!.startedAt!, () => this.#show())
     if (node.kind === 'annotate')
       return executeChild(annotate, {
         workflowId: `${call.run}/${node.id}`,
@@ -176,39 +169,6 @@ class PipelineRun {
     return stepActivity(activity, node.policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(
       call,
     )
-  }
-
-  async #approval(node: PlanNode, call: StepCall): Promise<StepResult> {
-    const { allowUnverified = true } = call.input as { allowUnverified?: boolean }
-    this.#asking.set(node.id, { allowUnverified })
-    this.#show()
-    const answered = await condition(() => this.#answers.has(node.id), node.policy.timeoutMs)
-    this.#asking.delete(node.id)
-    if (!answered) throw ApplicationFailure.nonRetryable('nobody answered in time', 'APPROVAL_REFUSED')
-    const { approved, by, why = '' } = this.#answers.get(node.id)!
-    if (!approved) throw ApplicationFailure.nonRetryable(`refused by ${by}${why ? `: ${why}` : ''}`, 'APPROVAL_REFUSED')
-    const output = { approved: true, by, at: now(), why }
-    await bookkeeping.recordNode({ call, output, startedAt: this.#nodes.get(node.id)!.startedAt! })
-    return { output, origin: 'ran', attempts: 1 }
-  }
-
-  checkAnswer(answer: ApprovalAnswer & { readonly by: string }): void {
-    const refusal = this.refusal(answer)
-    if (refusal !== null) throw new Error(refusal)
-  }
-
-  /** Why an answer does not count, or null. */
-  refusal({ node, approved, by }: ApprovalAnswer & { readonly by: string }): string | null {
-    const asking = this.#asking.get(node)
-    if (!asking || this.#answers.has(node)) return `step "${node}" does not wait for an answer`
-    if (typeof approved !== 'boolean') return 'approved must be true or false'
-    if (by.startsWith('unverified:') && !asking.allowUnverified)
-      return `step "${node}" wants an answer that names a person`
-    return null
-  }
-
-  answer(answer: ApprovalAnswer & { readonly by: string }): void {
-    this.#answers.set(answer.node, answer)
   }
 
   #fail(id: string, code: string, message: string): void {
