@@ -1,14 +1,13 @@
 /** Carries out one built-in or user step wherever it was called: a worker thread, or a job's process. */
 
 import { mkdir, rm } from 'node:fs/promises'
-import path from 'node:path'
-import { issueText, PlatformError } from '#core/errors'
+import { PlatformError } from '#core/errors'
 import { createLogger, type Spoken } from '#core/log'
 import { openStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
 import type { PlanContainer } from '#core/plan'
-import type { StepDefinition } from '#core/steps'
 import type { Progress, StepContext } from './context.ts'
+import { runUserStep } from './run-user-step.ts'
 
 export interface BodyRequest {
   readonly step: string
@@ -95,38 +94,4 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
   } finally {
     await rm(request.scratchDir, { recursive: true, force: true })
   }
-}
-
-async function runUserStep(request: BodyRequest, bundle: string, ctx: StepContext): Promise<unknown> {
-  const [{ readBlob }, { importBundle }, { userSteps }] = await Promise.all([
-    import('#core/storage'),
-    import('#core/planning'),
-    // The same instance that the bundle imports as `gyre/pipeline`: both register steps in one place per thread.
-    import('#core/pipeline'),
-  ])
-  await importBundle(
-    await readBlob(ctx.store, bundle),
-    bundle,
-    path.join(request.bundleDir),
-    `the bundle of step ${request.step}`,
-  )
-  const step = userSteps().get(request.step)
-  if (!step)
-    throw new PlatformError('PIPELINE_INVALID', `the bundle does not define step "${request.step}"`, {
-      step: request.step,
-    })
-  if (request.check === 'output') return parseOutput(step, request.input)
-  const input = step.input.safeParse(request.input)
-  if (!input.success) throw new PlatformError('INVALID_INPUT', `step ${step.name}, input ${issueText(input.error)}`)
-  if (request.check === 'input') return input.data
-  if (!('run' in step))
-    throw new PlatformError('PIPELINE_INVALID', `step ${step.name} has no body, only a container`, { step: step.name })
-  return parseOutput(step, await step.run(input.data, ctx))
-}
-
-function parseOutput({ name, output }: Pick<StepDefinition, 'name' | 'output'>, value: unknown): unknown {
-  const parsed = output.safeParse(value)
-  if (!parsed.success)
-    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${name} returned ${issueText(parsed.error)}`)
-  return parsed.data
 }
