@@ -105,7 +105,9 @@ function makeNode(
     id,
     step: step.name,
     kind: step.kind,
-    input: plain,
+    input: step.fixed
+      ? { ...(plain as Record<string, Json>), ...(plainInput(step.fixed) as Record<string, Json>) }
+      : plain,
     needs: [...needs].sort(),
     when,
     policy: {

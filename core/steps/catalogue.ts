@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { defineBuiltIn } from './define.ts'
 import * as a from './artifacts.ts'
 
+export { approval, approve } from './approve.ts'
+
 /** Makes one immutable version of a dataset from a folder, an archive (.zip, .tar, .tar.gz) or an S3 prefix. */
 export const importImages = defineBuiltIn({
   name: 'import-images',
@@ -103,22 +105,6 @@ export const evaluate = defineBuiltIn({
   }),
   output: a.evaluationReport,
   policy: { queue: 'cpu', timeout: '6h', cache: false },
-})
-
-/** Waits for a person. Refusal fails the run with the reason given. */
-export const approve = defineBuiltIn({
-  name: 'approve',
-  kind: 'approve',
-  input: z.object({
-    subject: z.union([a.evaluationReport, a.modelVersion, a.trainedModel]),
-    question: z.string().default('Go on?'),
-    allowUnverified: z
-      .boolean()
-      .default(true)
-      .describe('Whether an answer from the Temporal UI, which names nobody, counts'),
-  }),
-  output: z.object({ approved: z.literal(true), by: z.string(), at: z.string(), why: z.string() }),
-  policy: { queue: 'pipeline', timeout: '365d', cache: false },
 })
 
 /** Adds a model to the registry, after running it and checking its golden outputs. The same model gets the same number again. */

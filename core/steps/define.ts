@@ -23,6 +23,8 @@ export interface StepDefinition<I extends z.ZodType = z.ZodType, O extends z.Zod
   readonly ignoresLabels?: boolean
   /** Inputs that name local files: the bytes of the file count, not its name. */
   readonly files?: readonly string[]
+  /** Inputs that the definition itself gives: JSON, part of every use of the step. */
+  readonly fixed?: Readonly<Record<string, unknown>>
 }
 
 export type StepInput<S extends StepDefinition> = z.output<S['input']>
