@@ -5,12 +5,13 @@
 
 import path from 'node:path'
 import { CancelledFailure, Context } from '@temporalio/activity'
-import { issueText, PlatformError } from '#core/errors'
+import { issueText, PlatformError, toPlatformError } from '#core/errors'
 import { HandOver, type BodyHooks, type BodyRequest, type Progress } from '#core/execution'
 import type { SessionState } from '#core/labelling'
+import type { Spoken } from '#core/log'
 import type { Json } from '#core/plan'
 import { remember } from '#core/reuse'
-import { readNode, recordNode } from '#core/runs'
+import { readNode, recordNode, StepLog } from '#core/runs'
 import type { StepDefinition } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
@@ -45,16 +46,22 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
       if (before) return { output: before.output, origin: 'recovered', attempts: info.attempt }
       const heartbeat = startHeartbeat()
       const session = sessionTeller(ports, info.workflowExecution!.workflowId)
+      const log = new StepLog({ store: ports.store, run: call.run, node: call.node, attempt: info.attempt })
       try {
         const raw = await runBody(requestOf(ports, call, info.attempt, info.scheduleToCloseTimeoutMs), {
           signal: signalFor(cancellationSignal),
           onProgress: heartbeat.report,
           onSession: session.tell,
+          onLog: (line) => log.write(line),
         })
         await session.flush()
         const output = checkOutput(ports, call, raw)
         return await keep(ports, call, output, { startedAt, attempts: info.attempt })
+      } catch (error) {
+        log.write(lastWords(error, cancellationSignal))
+        throw error
       } finally {
+        await log.close()
         heartbeat.stop()
       }
     } catch (error) {
@@ -95,6 +102,12 @@ function interruption(signal: AbortSignal): Error {
   const why = handedOver(reason)
   if (why !== undefined) return toFailure(new PlatformError('INTERNAL', why))
   return reason instanceof Error ? reason : new CancelledFailure('cancelled')
+}
+
+function lastWords(error: unknown, signal: AbortSignal): Spoken {
+  return signal.aborted
+    ? { level: 'warn', text: interruption(signal).message }
+    : { level: 'error', text: toPlatformError(error).message }
 }
 
 function requestOf(ports: StepPorts, call: StepCall, attempt: number, timeoutMs: number): BodyRequest {

@@ -19,3 +19,4 @@ export {
   type RunCause,
   type RunRecord,
 } from './records.ts'
+export { readStepLog, StepLog, type LogLine, type LogPage, type StepLogOptions } from './step-log.ts'
