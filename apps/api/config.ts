@@ -3,8 +3,8 @@
 import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
-import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
+import { readSettings } from '#core/settings'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../../infra/temporal/index.ts'
 
 const optional = z
@@ -59,12 +59,7 @@ export interface ApiConfig {
 
 /** @throws {PlatformError} `INVALID_INPUT` naming the variable. */
 export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  const parsed = schema.safeParse(env)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new PlatformError('INVALID_INPUT', `${issue?.path.join('.')}: ${issue?.message}`)
-  }
-  const values = parsed.data
+  const values = readSettings(schema, env)
   const temporal = temporalSettings(env)
   const state = values.GYRE_STATE ?? path.join(os.tmpdir(), 'gyre')
   return {

@@ -13,6 +13,8 @@ export interface StackUse {
   readonly api: ApiClient
   readonly info: Pick<StackInfo, 'apiUrl' | 'gatewayUrl' | 'temporalAddress' | 'temporalUiUrl'>
   readonly state: StateFolder
+  /** For predictions, where the server is one that GYRE_API_URL names; null on this machine's own stack, which asks for none. */
+  readonly endpointToken: string | null
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
   /** Whether the stack was started by this command and ends with it. */
@@ -36,7 +38,8 @@ export async function withStack<T>(invocation: Invocation, body: (use: StackUse)
     own = found.own
     const { info } = found
     const api = new ApiClient(info.apiUrl, server?.token ?? state.ownerToken())
-    return await body({ api, info, state, signal: interrupt.signal, own: own !== null })
+    const endpointToken = server?.token ?? null
+    return await body({ api, info, state, endpointToken, signal: interrupt.signal, own: own !== null })
   } catch (error) {
     if (interrupt.signal.aborted) throw new Interrupted()
     throw error

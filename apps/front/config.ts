@@ -1,6 +1,7 @@
 /** All settings of the front door. */
 
 import { z } from 'zod'
+import { readSettings } from '#core/settings'
 
 const environment = z.object({
   GYRE_STORE: z.string().min(1),
@@ -31,8 +32,9 @@ export interface FrontConfig {
   readonly gatewayUrl: URL | null
 }
 
+/** @throws {PlatformError} `INVALID_INPUT` naming the variable. */
 export function readConfig(env: NodeJS.ProcessEnv): FrontConfig {
-  const values = environment.parse(env)
+  const values = readSettings(environment, env)
   const { GYRE_TLS_CERT: certFile, GYRE_TLS_KEY: keyFile } = values
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },

@@ -2,6 +2,7 @@
 
 import os from 'node:os'
 import { z } from 'zod'
+import { readSettings } from '#core/settings'
 
 const environment = z.object({
   /** The object store: a path, `file:///…` or `s3://bucket/prefix`. */
@@ -45,8 +46,9 @@ const S3_POLL_MS = 3_000
 /** Two replicas are usual; more threads than cores only wait for each other. */
 const USUAL_REPLICAS = 2
 
+/** @throws {PlatformError} `INVALID_INPUT` naming the variable. */
 export function readConfig(env: NodeJS.ProcessEnv): GatewayConfig {
-  const values = environment.parse(env)
+  const values = readSettings(environment, env)
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
     backendUrl: values.GYRE_SERVICES === 'kubernetes' ? values.GYRE_BACKEND_URL : null,

@@ -1,6 +1,7 @@
 /** All settings of one replica. `apps/gateway` sets them for its children; a Deployment sets them for its Pods. */
 
 import { z } from 'zod'
+import { readSettings } from '#core/settings'
 
 const environment = z.object({
   /** The object store: a path, `file:///…` or `s3://bucket/prefix`. */
@@ -38,8 +39,9 @@ export interface InferenceConfig {
   readonly drainQuietMs: number
 }
 
+/** @throws {PlatformError} `INVALID_INPUT` naming the variable. */
 export function readConfig(env: NodeJS.ProcessEnv): InferenceConfig {
-  const values = environment.parse(env)
+  const values = readSettings(environment, env)
   return {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
     endpoint: values.GYRE_ENDPOINT,

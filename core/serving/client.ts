@@ -30,6 +30,7 @@ const PASSING: readonly ErrorCode[] = ['ENDPOINT_OVERLOADED', 'GATEWAY_UNAVAILAB
 
 /**
  * @param url - base address of the gateway, as in the endpoint's record.
+ * @param options - `token`: what the front door of a server elsewhere wants to see.
  * @returns one entry per file, in order.
  * @throws {PlatformError} naming the file: `IMAGE_UNREADABLE`, `ENDPOINT_NOT_FOUND`, `ENDPOINT_OVERLOADED`, `GATEWAY_UNAVAILABLE`.
  */
@@ -37,7 +38,7 @@ export async function predict(
   url: string,
   endpoint: string,
   files: readonly string[],
-  signal?: AbortSignal,
+  { signal, token }: { signal?: AbortSignal; token?: string | null } = {},
 ): Promise<FilePrediction[]> {
   const limit = pLimit(IN_FLIGHT)
   return Promise.all(
@@ -46,7 +47,7 @@ export async function predict(
         const bytes = await readFile(file).catch((cause: unknown) => {
           throw new PlatformError('DATASET_SOURCE_NOT_FOUND', `there is no readable file ${file}`, { file }, { cause })
         })
-        const options = { name: path.basename(file), ...(signal && { signal }) }
+        const options = { name: path.basename(file), ...(signal && { signal }), ...(token && { token }) }
         const { class: name, score } = await predictImage(url, endpoint, bytes, options)
         return { file, class: name, score }
       }),
@@ -65,12 +66,13 @@ export async function predictImage(
   {
     name = 'the image',
     signal,
+    token,
     patienceMs = PATIENCE_MS,
-  }: { name?: string; signal?: AbortSignal; patienceMs?: number } = {},
+  }: { name?: string; signal?: AbortSignal; token?: string; patienceMs?: number } = {},
 ): Promise<ImagePrediction> {
   const deadline = performance.now() + patienceMs
   for (;;) {
-    const attempt = await send(url, endpoint, bytes, name, signal)
+    const attempt = await send(url, endpoint, bytes, name, { signal, token })
     if (!(attempt instanceof PlatformError)) return attempt
     const retryAfterMs = Number(attempt.details['retryAfterSeconds'] ?? 0) * 1000 || PAUSE_MS
     if (!PASSING.includes(attempt.code) || performance.now() + retryAfterMs > deadline) throw attempt
@@ -83,12 +85,12 @@ async function send(
   endpoint: string,
   bytes: Uint8Array,
   name: string,
-  signal: AbortSignal | undefined,
+  { signal, token }: { signal: AbortSignal | undefined; token: string | undefined },
 ): Promise<ImagePrediction | PlatformError> {
   try {
     const response = await fetch(`${url}/v2/models/${endpoint}/infer`, {
       method: 'POST',
-      headers: { 'content-type': 'application/octet-stream' },
+      headers: { 'content-type': 'application/octet-stream', ...(token && { authorization: `Bearer ${token}` }) },
       body: bytes as Uint8Array<ArrayBuffer>,
       ...(signal && { signal }),
     })
@@ -112,6 +114,8 @@ function refusal(response: Response, body: string, endpoint: string, name: strin
   const message = errorText(body)
   const codes: Partial<Record<number, ErrorCode>> = {
     400: 'IMAGE_UNREADABLE',
+    401: 'UNAUTHENTICATED',
+    403: 'FORBIDDEN',
     404: 'ENDPOINT_NOT_FOUND',
     413: 'IMAGE_TOO_LARGE',
     503: 'ENDPOINT_OVERLOADED',

@@ -1,6 +1,6 @@
 /** One server for a team: the real stack over TLS, with people of different roles at the same time. */
 
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
@@ -158,6 +158,21 @@ describe('gyre serve', () => {
     expect((await stranger.get('/v2')).json()).toEqual({ error: expect.stringContaining('bearer token') as string })
     await on('user', 'revoke', 'shop', id!)
     await vi.waitFor(async () => expect((await shop.get('/v2')).status).toBe(401), PATIENCE)
+  })
+
+  it('shows the token of a person elsewhere when that person predicts on the command line', async () => {
+    await on('user', 'add', 'eve', '--role', 'viewer')
+    const { token } = await on('user', 'token', 'eve', '--for', 'api')
+    const image = path.join(folder, 'image.png')
+    writeFileSync(image, 'pixels')
+    const predictAs = (bearer: string) =>
+      gyre(['endpoint', 'predict', 'nobody', image, '--state', folders.create()], {
+        GYRE_API_URL: `https://localhost:${port}`,
+        GYRE_API_TOKEN: bearer,
+        NODE_EXTRA_CA_CERTS: authority.certFile,
+      })
+    expect((await predictAs(token!)).stderr).toContain("there is no endpoint 'nobody'")
+    expect((await predictAs('wrong')).stderr).toContain('endpoints need a bearer token from outside')
   })
 
   it('ends a login when its person logs out, and by itself when its time is over', async () => {

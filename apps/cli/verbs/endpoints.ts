@@ -54,9 +54,10 @@ export async function show(name: string, options: CommonOptions): Promise<void> 
 /** Sends image files to a live endpoint. */
 export async function predict(name: string, files: readonly string[], options: CommonOptions): Promise<void> {
   const invocation = new Invocation(options)
-  const predictions = await withStack(invocation, async (use) =>
-    predictFiles(await addressOf(name, use), name, files, use.signal),
-  )
+  const predictions = await withStack(invocation, async (use) => {
+    const { url, token } = await gatewayOf(name, use)
+    return predictFiles(url, name, files, { signal: use.signal, token })
+  })
   invocation.answer(predictions, () =>
     table(
       ['file', 'class', 'score'],
@@ -179,10 +180,14 @@ function at(name: string): string {
 }
 
 /** Where a cluster serves it, that is the address of its gateway; where nobody knows the endpoint, the gateway says so. */
-async function addressOf(name: string, { info, api }: StackUse): Promise<string> {
-  if (info.gatewayUrl !== null) return info.gatewayUrl
+async function gatewayOf(
+  name: string,
+  { info, api, endpointToken }: StackUse,
+): Promise<{ url: string; token: string | null }> {
+  if (info.gatewayUrl !== null) return { url: info.gatewayUrl, token: endpointToken }
   const endpoint = (await api.get<Endpoint[]>('/api/endpoints')).find((candidate) => candidate.name === name)
-  if (endpoint?.url) return endpoint.url
+  // A token is for the server that it was made for alone.
+  if (endpoint?.url) return { url: endpoint.url, token: null }
   throw new PlatformError('ENDPOINT_NOT_FOUND', `there is no endpoint ${name}; list them with \`gyre endpoint list\``, {
     name,
   })
