@@ -17,6 +17,8 @@ const schema = z.object({
   GYRE_PROJECT: z.string().default('default'),
   GYRE_PROJECT_DIR: optional,
   GYRE_STATE: optional,
+  /** Where logins and decisions are told: in a file of the state folder, or among the other lines of the log. */
+  GYRE_AUDIT: z.enum(['file', 'log']).default('file'),
   GYRE_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   /** Loopback unless somebody decides otherwise. */
   GYRE_LISTEN: z.string().default('127.0.0.1'),
@@ -77,7 +79,8 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     pageUrl: values.GYRE_PAGE_URL && new URL(values.GYRE_PAGE_URL).origin,
     trustedProxies: listOf(values.GYRE_TRUSTED_PROXIES),
     sessionMs: values.GYRE_SESSION_MS ?? null,
-    auditFile: values.GYRE_STATE && path.join(values.GYRE_STATE, 'logs', 'audit.log'),
+    auditFile:
+      values.GYRE_AUDIT === 'file' && values.GYRE_STATE ? path.join(values.GYRE_STATE, 'logs', 'audit.log') : null,
     heartbeatMs: values.GYRE_HEARTBEAT_MS ?? heartbeats(temporal).timeoutMs,
   }
 }

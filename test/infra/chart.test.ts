@@ -32,7 +32,8 @@ const secured = {
     codecKeysSecret: { name: 'codec', key: 'keys.json' },
   },
   jobs: { queue: 'vision' },
-  api: { pageUrl: 'https://gyre.example', tlsSecret: 'door', pipelinesConfigMap: 'pipelines' },
+  api: { pageUrl: 'https://gyre.example', tlsSecret: 'door' },
+  pipelinesConfigMap: 'pipelines',
   ingress: { enabled: true, tlsSecret: 'page-certificate' },
   httpRoute: { enabled: true, parentRefs: [{ name: 'public', namespace: 'gateways' }] },
 }
