@@ -89,10 +89,12 @@ class FakeJob {
     void this.#run(program ?? missing(spec.command[0]))
   }
 
-  async wait({ onLine = () => undefined, signal }: WaitOptions): Promise<JobOutcome> {
+  async wait({ onLine = ignore, onErrorLine = ignore, signal }: WaitOptions): Promise<JobOutcome> {
     let given = 0
+    let complained = 0
     for (;;) {
       while (given < this.output.length) onLine(this.output[given++] ?? '')
+      while (complained < this.errors.length) onErrorLine(this.errors[complained++] ?? '')
       signal?.throwIfAborted()
       if (this.outcome) return this.outcome
       await this.#nextChange(signal)
@@ -171,3 +173,5 @@ function missing(file: string | undefined): FakeProgram {
     return 127
   }
 }
+
+const ignore = (): void => undefined

@@ -67,7 +67,10 @@ export type JobOutcome =
   | { readonly kind: 'cancelled' }
 
 export interface WaitOptions {
+  /** A line of standard output. */
   readonly onLine?: (line: string) => void
+  /** A line of standard error. */
+  readonly onErrorLine?: (line: string) => void
   /** One sentence on what it waits for ("0/1 nodes are available: …"), null when it runs. Only changes are told. */
   readonly onWaiting?: (sentence: string | null) => void
   readonly signal?: AbortSignal

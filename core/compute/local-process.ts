@@ -81,17 +81,20 @@ class ProcessJobRunner implements JobRunner {
     }
   }
 
-  async wait(name: string, { onLine = () => undefined, signal }: WaitOptions): Promise<JobOutcome> {
+  async wait(name: string, { onLine = ignore, onErrorLine = ignore, signal }: WaitOptions): Promise<JobOutcome> {
     const job = await this.#latest(name)
     if (!job) throw jobNotFound(name)
-    const output = new LineReader(this.#file(job, 'stdout.log'), onLine)
+    const streams = [
+      new LineReader(this.#file(job, 'stdout.log'), onLine),
+      new LineReader(this.#file(job, 'stderr.log'), onErrorLine),
+    ]
     for (;;) {
       signal?.throwIfAborted()
       // First the outcome, then the lines: after the outcome nothing is written, so no line is missed.
       const outcome = await this.#outcome(job)
-      await output.read()
+      for (const stream of streams) await stream.read()
       if (outcome) {
-        output.end()
+        for (const stream of streams) stream.end()
         return outcome
       }
       await delay(POLL_MS)
@@ -265,3 +268,5 @@ function following(former: Generation | null, name: string): ObjectKey {
 function isThisProcess(owner: ProcessIdentity): boolean {
   return canonicalJson(owner) === canonicalJson(thisProcess())
 }
+
+const ignore = (): void => undefined

@@ -34,8 +34,9 @@ export async function runAsJob(request: BodyRequest, hooks: BodyHooks, host: Job
   const progress = progressTeller(hooks)
   const watch = {
     signal: hooks.signal,
-    onLine: (line: string) => progress.line(line),
-    onWaiting: (sentence: string | null) => progress.waiting(sentence),
+    onLine: progress.line,
+    onErrorLine: progress.errorLine,
+    onWaiting: progress.waiting,
   }
   return seeThrough(jobs, await specOf(request, host), watch, async (outcome) => {
     const result = await resultOf(store, outcome)
@@ -73,6 +74,7 @@ function causeOf(outcome: JobOutcome): string {
 /** Tells progress and waiting together: each keeps what was said last of the other. Other lines are the job's own talk. */
 export function progressTeller({ onProgress, onLog }: Pick<BodyHooks, 'onProgress' | 'onLog'>): {
   line(line: string): void
+  errorLine(line: string): void
   waiting(sentence: string | null): void
 } {
   let latest: Progress | null = null
@@ -83,6 +85,7 @@ export function progressTeller({ onProgress, onLog }: Pick<BodyHooks, 'onProgres
       latest = progress
       onProgress(progress)
     },
+    errorLine: (line) => onLog?.(spokenIn(line)),
     waiting: (sentence) =>
       onProgress({ ...(latest ?? { done: 0, unit: '' }), ...(sentence === null ? {} : { waiting: sentence }) }),
   }

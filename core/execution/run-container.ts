@@ -31,7 +31,12 @@ export async function runContainer(request: BodyRequest, hooks: BodyHooks, host:
     (await host.check({ ...request, check, input }, hooks)) as Json
   const input = await checked('input', request.input)
   const progress = progressTeller(hooks)
-  const watch = { signal: hooks.signal, onLine: progress.line, onWaiting: progress.waiting }
+  const watch = {
+    signal: hooks.signal,
+    onLine: progress.line,
+    onErrorLine: progress.errorLine,
+    onWaiting: progress.waiting,
+  }
   return seeThrough(host.jobs, await specOf(request, container, input, host.store), watch, async (outcome) => {
     if (outcome.kind === 'failed')
       throw new PlatformError('JOB_FAILED', `step ${step}: ${outcome.message}`, { step, exitCode: outcome.exitCode })

@@ -24,6 +24,8 @@ export function jobTimeoutMs(stepMs = DAY_MS): number {
 export interface JobWatch {
   readonly signal: AbortSignal
   onLine(line: string): void
+  /** A line of standard error. */
+  onErrorLine?(line: string): void
   /** What it waits for, or null when it runs. */
   onWaiting(sentence: string | null): void
 }
@@ -77,11 +79,12 @@ async function untilEnded(
   }
 }
 
-async function watched(jobs: JobRunner, spec: JobSpec, { signal, onLine, onWaiting }: JobWatch): Promise<JobOutcome> {
+async function watched(jobs: JobRunner, spec: JobSpec, watch: JobWatch): Promise<JobOutcome> {
+  const { signal } = watch
   try {
     signal.throwIfAborted()
     await startOrReplace(jobs, spec)
-    return await jobs.wait(spec.name, { onLine, onWaiting, signal })
+    return await jobs.wait(spec.name, watch)
   } catch (error) {
     const isLeft = jobs.outlivesOwner && signal.reason instanceof HandOver
     if (signal.aborted && !isLeft) await jobs.remove(spec.name)

@@ -100,6 +100,16 @@ export function jobRunnerContract(
       })
     })
 
+    it('gives every line of standard error to each who waits, also afterwards', async () => {
+      const job = spec('exit', ['65', 'broken'])
+      await runner.start(job)
+      const early: string[] = []
+      await runner.wait(job.name, { onErrorLine: (line) => early.push(line) })
+      const late: string[] = []
+      await runner.wait(job.name, { onErrorLine: (line) => late.push(line) })
+      expect({ early, late }).toEqual({ early: ['broken'], late: ['broken'] })
+    })
+
     it('J1: adopts a running job of the same name, and runs it once', async () => {
       const job = spec('until-stopped')
       await running(job)

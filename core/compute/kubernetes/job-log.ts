@@ -2,7 +2,7 @@
  * The lines of one generation, each once and in order, from two sources: the live log of its Pods, and the parts that their
  * supervisors stored. Live lines are for who watches; what they missed is read from the parts when a Pod has ended.
  *
- * Both hold the same lines of standard output in the same order, so a count per Pod says where to go on. (A kubelet keeps
+ * Both hold the same lines of each stream in the same order, so a count per Pod and stream says where to go on. (A kubelet keeps
  * about 50 MiB of a log: who begins to watch after that misses lines of the live view.)
  */
 
@@ -14,8 +14,10 @@ import { ERROR_MARK } from './classify.ts'
 import type { PodObject } from './job-objects.ts'
 import { readPodLog } from './log-reader.ts'
 
+type Stream = 'out' | 'err'
+
 export interface StoredLine {
-  readonly stream: 'out' | 'err'
+  readonly stream: Stream
   readonly text: string
 }
 
@@ -49,35 +51,42 @@ function parse(bytes: Uint8Array): Part {
   const [head = '{}', ...rest] = gunzipSync(bytes).toString('utf8').trimEnd().split('\n')
   const { pod = '', part = 0 } = JSON.parse(head) as { pod?: string; part?: number }
   const lines = rest.map((line) => {
-    const { s, l } = JSON.parse(line) as { s: 'out' | 'err'; l: string }
+    const { s, l } = JSON.parse(line) as { s: Stream; l: string }
     return { stream: s, text: l }
   })
   return { pod, part, lines }
 }
 
-/** Gives lines of standard output on, once each. */
+/** Gives lines on, once each. */
 export class LineFeed {
-  /** How many lines of each Pod were given. */
+  /** How many lines of each stream of each Pod were given. */
   readonly #given = new Map<string, number>()
 
-  constructor(readonly onLine: (line: string) => void) {}
+  constructor(readonly onLine: Readonly<Record<Stream, (line: string) => void>>) {}
 
   /** A line of a Pod's live log, which marks those of standard error. */
   live(pod: string, line: string): void {
-    if (!line.startsWith(ERROR_MARK)) this.#give(pod, line)
+    if (line.startsWith(ERROR_MARK)) this.#give(pod, 'err', line.slice(ERROR_MARK.length))
+    else this.#give(pod, 'out', line)
   }
 
   /** What the live log did not give. */
   stored(logs: readonly StoredLog[]): void {
     for (const { pod, lines } of logs) {
-      const output = lines.filter(({ stream }) => stream === 'out')
-      for (const { text } of output.slice(this.#given.get(pod) ?? 0)) this.#give(pod, text)
+      const left = { out: this.#givenOf(pod, 'out'), err: this.#givenOf(pod, 'err') }
+      for (const { stream, text } of lines)
+        if (left[stream] > 0) left[stream] -= 1
+        else this.#give(pod, stream, text)
     }
   }
 
-  #give(pod: string, line: string): void {
-    this.#given.set(pod, (this.#given.get(pod) ?? 0) + 1)
-    this.onLine(line)
+  #give(pod: string, stream: Stream, line: string): void {
+    this.#given.set(`${pod}/${stream}`, this.#givenOf(pod, stream) + 1)
+    this.onLine[stream](line)
+  }
+
+  #givenOf(pod: string, stream: Stream): number {
+    return this.#given.get(`${pod}/${stream}`) ?? 0
   }
 }
 

@@ -92,10 +92,11 @@ class KubernetesJobs implements KubernetesJobRunner {
     if (job) await this.#carryOut(job, spec)
   }
 
-  async wait(name: string, { onLine = ignore, onWaiting = ignore, signal }: WaitOptions): Promise<JobOutcome> {
+  async wait(name: string, options: WaitOptions): Promise<JobOutcome> {
+    const { onLine = ignore, onErrorLine = ignore, onWaiting = ignore, signal } = options
     const job = await this.#find(name)
     if (!job) throw jobNotFound(name)
-    const feed = new LineFeed(onLine)
+    const feed = new LineFeed({ out: onLine, err: onErrorLine })
     const stored = () => readStoredLogs(this.#options.objects, this.#records.key(job, 'log/'))
     const live = new LiveLog({ api: this.#options.api, container: CONTAINER, feed, stored })
     const tellWaiting = onChange(onWaiting)

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createFakeJobRunner, type FakeProgram, type JobRunner, type JobSpec } from '#core/compute'
 import { runContainer, type BodyRequest, type Progress } from '#core/execution'
+import type { Spoken } from '#core/log'
 import type { PlanContainer } from '#core/plan'
 import { createMemoryStore, putBlob, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { PlatformError } from '#core/errors'
@@ -25,14 +26,18 @@ describe('a container step', () => {
   let checks: (readonly [string | undefined, unknown])[]
   let started: JobSpec[]
   let tool: FakeProgram
-  const run = (changes: Partial<BodyRequest> = {}, onProgress: (progress: Progress) => void = () => undefined) => {
+  const run = (
+    changes: Partial<BodyRequest> = {},
+    onProgress: (progress: Progress) => void = () => undefined,
+    onLog: (line: Spoken) => void = () => undefined,
+  ) => {
     const fake = createFakeJobRunner({ tool: (io) => tool(io) }, store)
     const jobs: JobRunner = { ...fake, start: (spec) => (started.push(spec), fake.start(spec)) }
     const check = async ({ check: which, input }: BodyRequest) => {
       checks.push([which, input])
       return which === 'input' ? { ...(input as object), seed: 7 } : input
     }
-    const hooks = { signal: new AbortController().signal, onProgress, onSession: () => undefined }
+    const hooks = { signal: new AbortController().signal, onProgress, onSession: () => undefined, onLog }
     return runContainer({ ...request, ...changes }, hooks, { jobs, store, check })
   }
 
@@ -52,6 +57,19 @@ describe('a container step', () => {
     expect(await run()).toEqual({ error: 0.5, files: { 'weights.bin': blob } })
     expect(Buffer.from(await readBlob(store, blob)).toString()).toBe('weights')
     expect(checks.map(([which]) => which)).toEqual(['input', 'output'])
+  })
+
+  it('passes on what it says on both streams, save the progress that it tells', async () => {
+    const said: string[] = []
+    const plain = tool
+    tool = async (io) => {
+      io.print('{"progress": {"done": 1, "unit": "layers"}}')
+      io.print('pruned 3 layers')
+      io.complain('low memory')
+      return plain(io)
+    }
+    await run({}, undefined, ({ text }) => said.push(text))
+    expect(said).toEqual(['pruned 3 layers', 'low memory'])
   })
 
   it('gives the command its parsed input, and every blob that the input names', async () => {
