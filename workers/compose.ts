@@ -12,7 +12,9 @@ import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
 import { openStore, type ObjectStore } from '#core/storage'
 import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temporal/index.ts'
+import { createApprovalActivities, type ApprovalActivities } from '../activities/approvals.ts'
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
+import { createNotifyActivities, type NotifyActivities } from '../activities/notify.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
 import { openPorts } from './ports.ts'
@@ -22,6 +24,7 @@ export interface Composition {
   readonly store: ObjectStore
   readonly services: ServiceHost
   readonly bookkeeping: Bookkeeping
+  readonly people: ApprovalActivities & NotifyActivities
   readonly stepPorts: StepPorts
   readonly inThread: RunBody
   readonly asJob: RunBody
@@ -62,6 +65,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
       codeVersion,
       requestStop: (session, by) => requestStop(store, session, by),
     }),
+    people: { ...createApprovalActivities(store), ...createNotifyActivities(config.notify) },
     stepPorts: {
       store,
       storeAt: config.store,

@@ -4,12 +4,16 @@ import os from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import type { ClusterOptions } from '#adapter/compute/kubernetes/index'
+import { installationRoot } from '#core/execution'
+import { readNotifySettings, type NotifySettings } from '#core/notify'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../infra/temporal/index.ts'
 
 const schema = z.object({
   GYRE_STORE: z.string().min(1),
   GYRE_PROJECT: z.string().default('default'),
   GYRE_STATE: z.string().optional(),
+  /** Whose `pipelines/` triggers start; the installation's where left out. */
+  GYRE_PROJECT_DIR: z.string().optional(),
   GYRE_GATEWAY_URL: z.string().default('http://127.0.0.1:8100'),
   GYRE_COMPUTE: z.enum(['process', 'kubernetes']).default('process'),
   GYRE_SERVICES: z.enum(['process', 'kubernetes']).default('process'),
@@ -44,6 +48,8 @@ export interface WorkerConfig {
   /** A folder of this process alone, for work in progress. */
   readonly scratchDir: string
   readonly bundleDir: string
+  readonly projectDir: string
+  readonly notify: NotifySettings
   readonly jobsDir: string
   readonly temporal: TemporalSettings
   readonly gatewayUrl: string
@@ -68,6 +74,8 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     store: { uri: values.GYRE_STORE, project: values.GYRE_PROJECT },
     scratchDir: path.join(state, 'scratch', String(process.pid)),
     bundleDir: path.join(state, 'bundles'),
+    projectDir: values.GYRE_PROJECT_DIR || installationRoot(),
+    notify: readNotifySettings(env),
     jobsDir: path.join(state, 'jobs'),
     temporal,
     gatewayUrl: values.GYRE_GATEWAY_URL,

@@ -17,6 +17,7 @@ export async function createPipelineWorker(config: WorkerConfig, parts: Composit
     workflowBundle: { code: await readFile(workflowBundlePath(config.temporal), 'utf8') },
     activities: {
       ...parts.bookkeeping,
+      ...parts.people,
       'snapshot-dataset': datasetActivities(parts.stepPorts, parts.inThread)['snapshot-dataset']!,
       ...rolloutActivities(parts.stepPorts, parts.services),
     },

@@ -1,4 +1,5 @@
 /** Every workflow there is. Activities are reached through types alone. */
 
 export { annotate } from './annotate.ts'
+export { notify } from './notify.ts'
 export { runPipeline } from './run-pipeline.ts'

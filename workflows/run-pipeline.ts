@@ -27,6 +27,7 @@ import { markdownOf, Schedule, type Json, type PlanNode, type Turn } from '#core
 import { annotate } from './annotate.ts'
 import { Approvals } from './approval.ts'
 import { report } from './messages.ts'
+import { tellEnd } from './notify.ts'
 import { bookkeeping, stepActivity, type StepResult } from './proxies.ts'
 import type { NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
 
@@ -42,7 +43,7 @@ export async function runPipeline(args: RunPipelineArgs): Promise<RunReport> {
 }
 
 class PipelineRun {
-  readonly approvals = new Approvals()
+  readonly approvals: Approvals
   readonly #schedule: Schedule
   readonly #nodes: Map<string, NodeReport>
   readonly #running = new Set<Promise<void>>()
@@ -53,6 +54,7 @@ class PipelineRun {
   #shown: RunReport['status'] | null = null
 
   constructor(private readonly args: RunPipelineArgs) {
+    this.approvals = new Approvals(args)
     this.#schedule = new Schedule(args.plan)
     this.#nodes = new Map(args.plan.nodes.map(({ id }) => [id, queued(id)]))
   }
@@ -77,6 +79,7 @@ class PipelineRun {
       await condition(allHandlersFinished)
       this.#show()
       await bookkeeping.recordOutcome({ run: this.args.run, generation: this.args.generation, report: this.report() })
+      if (!cancelled) await tellEnd(this.args, this.#failure)
     })
     if (cancelled) throw new CancelledFailure(`run ${this.args.run} was cancelled`)
     if (this.#failure) {
@@ -157,7 +160,10 @@ class PipelineRun {
   #carryOut(node: PlanNode, call: StepCall): Promise<StepResult> {
     const { settings } = this.args
     if (node.kind === 'approve')
-      return this.approvals.ask(node, call, this.#nodes.get(node.id)!.startedAt!, () => this.#show())
+      return this.approvals.ask(node, call, this.#nodes.get(node.id)!.startedAt!, (reason) => {
+        this.#set(node.id, { reason })
+        this.#show()
+      })
     if (node.kind === 'annotate')
       return executeChild(annotate, {
         workflowId: `${call.run}/${node.id}`,

@@ -1,5 +1,6 @@
 /** The arguments and results of workflows: plain JSON, small, kept compatible with histories in flight. */
 
+import type { NewsKind } from '#core/notify'
 import type { Json, Plan, PlanContainer } from '#core/plan'
 import type { StepOrigin, StepStatus } from '#core/runs'
 import type { SessionState } from '#core/labelling'
@@ -9,6 +10,8 @@ export interface RunSettings {
   /** After this long without a heartbeat an attempt counts as dead. */
   readonly heartbeatMs: number
   readonly project: string
+  /** Kinds of news that somebody wants to be told; left out where there is no way to tell. */
+  readonly notify?: readonly NewsKind[]
 }
 
 export interface RunPipelineArgs {

@@ -347,9 +347,19 @@ export const CATALOGUE = {
     ...conflict,
   },
   BATCH_NOT_FOUND: { when: 'No batch task has this id.', remedy: 'List them with `gyre batch list`.', ...missing },
+  APPROVAL_LINK_INVALID: {
+    when: 'A one-time link of an approval is unknown, used or expired, or its person may not log in any more.',
+    remedy: 'Ask for another one: `gyre run approve RUN STEP --link PERSON`.',
+    ...missing,
+  },
   APPROVAL_REFUSED: {
     when: 'A person refused the approval.',
     remedy: 'See the reason in the step; start a new run.',
+    ...failed,
+  },
+  APPROVAL_UNANSWERED: {
+    when: 'Too few people answered an approval before its deadline.',
+    remedy: 'Ask them; `gyre run resume` asks again.',
     ...failed,
   },
   CERTIFICATE_UNUSABLE: {
@@ -363,10 +373,26 @@ export const CATALOGUE = {
     ...user,
     httpStatus: 403,
   },
+  NOTIFICATION_FAILED: {
+    when: 'A message about a run could not be delivered; the run itself goes on.',
+    remedy: 'See GYRE_NOTIFY_WEBHOOK and GYRE_SMTP_URL.',
+    ...unavailable,
+  },
   ROUTE_NOT_FOUND: {
     when: 'The HTTP API has nothing at this address.',
     remedy: 'See /api/openapi.json.',
     ...missing,
+  },
+  TRIGGER_NOT_FOUND: {
+    when: 'No pipeline has a trigger of this name.',
+    remedy: 'List them with `gyre pipeline trigger list`.',
+    ...missing,
+  },
+  WEBHOOK_REFUSED: {
+    when: 'A webhook is not signed with its secret, or was signed more than five minutes ago.',
+    remedy: 'Sign it as docs/people-and-triggers.md shows; `gyre pipeline trigger secret` gives a new secret.',
+    ...user,
+    httpStatus: 401,
   },
   TOO_MANY_REQUESTS: {
     when: 'One caller made more HTTP calls in a minute than are allowed.',

@@ -15,5 +15,6 @@ export {
   type TokenUse,
 } from './logins.ts'
 export { ACTIONS, can, RIGHTS, ROLES, type Action, type Role } from './roles.ts'
+export { createSecret, matches, parseSecret, type Secret } from './secrets.ts'
 export { createDoorkeeper, type Doorkeeper } from './trusted.ts'
 export { addUser, listUsers, revokeUser, setRole, type User } from './users.ts'

@@ -5,7 +5,10 @@ import path from 'node:path'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import type { Asked } from '#core/approvals'
+import type { News } from '#core/notify'
 import type { Json, Plan, PlanNode } from '#core/plan'
+import { digestJson } from '#core/storage'
 import type { Resolution } from '#core/reuse'
 import type { StepResult } from '../../workflows/proxies.ts'
 import type { RunPipelineArgs, StepCall } from '../../workflows/types.ts'
@@ -54,6 +57,9 @@ export interface Told {
     readonly report: { readonly status: string }
   }[]
   readonly recorded: { readonly call: StepCall; readonly output: Json }[]
+  readonly asked: Asked[]
+  readonly closed: string[]
+  readonly news: News[]
   readonly stopped: { readonly run: string; readonly node: string; readonly by: string }[]
 }
 
@@ -68,7 +74,7 @@ export async function startWorkers(
   { steps, resolve }: Mocks,
   settings?: TemporalSettings,
 ): Promise<MockedWorkers> {
-  const told: Told = { outcomes: [], recorded: [], stopped: [] }
+  const told: Told = { outcomes: [], recorded: [], asked: [], closed: [], news: [], stopped: [] }
   const bookkeeping = {
     resolveNodes: ({ nodes }: { nodes: { node: PlanNode; input: Json }[] }) =>
       Promise.resolve(
@@ -79,6 +85,12 @@ export async function startWorkers(
       ),
     recordNode: async (args: Told['recorded'][number]) => void told.recorded.push(args),
     recordOutcome: async (args: Told['outcomes'][number]) => void told.outcomes.push(args),
+    keepQuestion: async (args: Asked) => {
+      told.asked.push(args)
+      return { subject: digestJson(args.terms.subject) }
+    },
+    closeQuestion: async ({ node }: { node: string }) => void told.closed.push(node),
+    deliver: async (news: News) => void told.news.push(news),
     requestSessionStop: async (args: Told['stopped'][number]) => void told.stopped.push(args),
   }
   const common = {
