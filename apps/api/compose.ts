@@ -4,12 +4,14 @@ import { thumbnail } from '#core/images'
 import type { Engine } from '#core/runs'
 import { blobKey, type ObjectStore } from '#core/storage'
 import { batchesOf } from './adapters/batches.ts'
+import { blobsOf } from './adapters/blobs.ts'
 import { datasetsOf } from './adapters/datasets.ts'
 import { endpointsOf } from './adapters/endpoints.ts'
 import { createDoorkeeper } from '#core/identity'
 import { identityOf } from './adapters/identity.ts'
 import { peopleOf } from './adapters/people.ts'
 import { modelsOf } from './adapters/models.ts'
+import { runDetailsOf } from './adapters/run-details.ts'
 import { sessionsOf } from './adapters/sessions.ts'
 import type { ApiPorts } from './ports.ts'
 
@@ -31,6 +33,8 @@ export function composePorts(parts: Parts): ApiPorts {
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
+    runDetails: runDetailsOf(store, engine),
+    blobs: blobsOf(store),
     identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),
     people: peopleOf(store, doorkeeper),
     datasets: datasetsOf(store),

@@ -7,7 +7,7 @@ import type { Payload } from '@temporalio/common'
 import type { ImageDrop } from '#core/batch'
 import type { Traffic } from '#core/compute'
 import type { Action, Door, TokenFacts } from '#core/identity'
-import type { Engine } from '#core/runs'
+import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/runs'
 import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
 import type { SessionHost } from '#core/labelling'
@@ -121,8 +121,33 @@ export interface BatchPort {
   keepBundle(bundle: Uint8Array): Promise<BlobRef>
 }
 
+export interface RunLineage {
+  readonly by: string
+  readonly cause: RunCause | null
+  readonly basedOn: RunBase | null
+  /** Runs that are based on this one. */
+  readonly derived: readonly { readonly id: string; readonly kind: RunBase['kind'] }[]
+}
+
+/** What the store knows of runs beside how they stand. */
+export interface RunDetailsPort {
+  lineage(run: string): Promise<RunLineage>
+  /** Lines of one step after a place in its log. */
+  log(run: string, step: string, after: number): Promise<LogPage>
+  compare(a: string, b: string): Promise<RunComparison>
+}
+
+/** Immutable blobs, read in parts. Throws `OBJECT_NOT_FOUND`. */
+export interface BlobPort {
+  sizeBytes(sha256: string): Promise<number>
+  /** Bytes [offset, offset + length), fewer at the end. */
+  range(sha256: string, offset: number, length: number): Promise<Uint8Array>
+}
+
 export interface ApiPorts {
   readonly engine: Engine
+  readonly runDetails: RunDetailsPort
+  readonly blobs: BlobPort
   readonly identity: IdentityPort
   readonly people: PeoplePort
   readonly datasets: DatasetPort

@@ -17,7 +17,7 @@ export const byImage = z.object({ dataset: segment, digest })
 export const role = z.enum(ROLES)
 export const principal = z.object({ name: z.string(), role })
 
-const runStatus = z.enum(['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled'])
+export const runStatus = z.enum(['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled'])
 export const runSummary = z.object({
   id: z.string(),
   pipeline: z.string(),

@@ -56,8 +56,9 @@ export function guardBrowser(server: FastifyInstance, hosts: readonly string[]):
       'x-content-type-options': 'nosniff',
       'cross-origin-opener-policy': 'same-origin',
       'cross-origin-resource-policy': 'same-origin',
-      'x-frame-options': 'DENY',
     })
+    // Reports are shown within our own pages.
+    if (!reply.hasHeader('x-frame-options')) reply.header('x-frame-options', 'DENY')
     if (!reply.hasHeader('referrer-policy')) reply.header('referrer-policy', 'no-referrer')
     if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HTTPS_SECONDS}`)
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')

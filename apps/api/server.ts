@@ -30,6 +30,7 @@ import { endpointRoutes } from './routes/endpoints.ts'
 import { modelRoutes } from './routes/models.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { pipelineRoutes } from './routes/pipelines.ts'
+import { runDetailRoutes } from './routes/run-details.ts'
 import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -118,6 +119,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     systemRoutes,
     pipelineRoutes,
     runRoutes,
+    runDetailRoutes,
     datasetRoutes,
     peopleRoutes,
     sessionRoutes,

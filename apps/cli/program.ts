@@ -182,7 +182,7 @@ function addPipelines(program: Command): void {
 }
 
 function addRuns(program: Command): void {
-  const run = program.command('run').description('Runs: list, show, watch, cancel, resume, approve')
+  const run = program.command('run').description('Runs: list, show, watch, logs, compare, cancel, resume, approve')
   stackVerb(run, 'list', 'List runs, newest first').action(async (options) =>
     (await import('./verbs/runs.ts')).list(options),
   )
@@ -192,6 +192,14 @@ function addRuns(program: Command): void {
   stackVerb(run, 'watch <run>', 'Follow a run to its end; fails when the run does').action(async (id, options) =>
     (await import('./verbs/runs.ts')).watch(id, options),
   )
+  stackVerb(run, 'logs <run> [step]', 'Show what the steps of a run said; it is kept as long as the run', [
+    './gyre run logs image-classifier-1 train --follow',
+  ])
+    .option('--follow', 'go on until the run is over')
+    .action(async (id, step, options) => (await import('./verbs/run-logs.ts')).logs(id, step, options))
+  stackVerb(run, 'compare <run> <other>', 'Show what differs between two runs, and why', [
+    './gyre run compare image-classifier-1 image-classifier-2',
+  ]).action(async (id, other, options) => (await import('./verbs/run-compare.ts')).compare(id, other, options))
   stackVerb(run, 'cancel <run>', 'Stop the work of a run, within five seconds').action(async (id, options) =>
     (await import('./verbs/runs.ts')).cancel(id, options),
   )

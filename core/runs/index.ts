@@ -2,6 +2,16 @@
 
 export type * from './types.ts'
 export {
+  briefly,
+  compareRuns,
+  type ComparedRun,
+  type ComparedStep,
+  type Pair,
+  type RunComparison,
+  type RunHead,
+  type StepComparison,
+} from './compare.ts'
+export {
   createRun,
   lastGeneration,
   listRunIds,

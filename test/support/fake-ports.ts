@@ -8,8 +8,11 @@ import { createHash } from 'node:crypto'
 import { openDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
-import type { Engine, RunReport, StepReport } from '#core/runs'
+import type { Plan } from '#core/plan'
+import type { Engine, RunRecord, RunReport, StepReport } from '#core/runs'
+import { blobsOf } from '../../apps/api/adapters/blobs.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
+import { runDetailsOf } from '../../apps/api/adapters/run-details.ts'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
 import type { BatchView, EndpointDetail, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
 import { createMemoryStore, sha256Hex, type ObjectStore } from '#core/storage'
@@ -162,6 +165,33 @@ export function fakeStep(id: string, needs: readonly string[], over: Partial<Ste
   }
 }
 
+/** The record of a run whose plan has these nodes, each with what it needs. */
+export function fakeRecord(
+  run: string,
+  nodes: readonly (readonly [id: string, ...needs: string[]])[],
+  over: Partial<RunRecord> = {},
+): RunRecord {
+  const plan: Plan = {
+    format: 2,
+    pipeline: 'image-classifier',
+    codeVersion: 'v1',
+    params: {},
+    nodes: nodes.map(([id, ...needs]) => ({
+      id,
+      step: id,
+      kind: 'activity',
+      input: Object.fromEntries(needs.map((need) => [need, { $ref: need, path: [] }])),
+      needs,
+      when: null,
+      policy: { queue: 'cpu', timeoutMs: 1_000, attempts: 1, cache: true },
+      codeVersion: 'v1',
+      bundle: null,
+    })),
+    digest: 'f'.repeat(64),
+  }
+  return { run, plan, by: 'ada', startedAt: '2026-03-02T10:00:00.000Z', ...over }
+}
+
 export class FakeEngine implements Engine {
   readonly runs = new Map<string, RunReport>()
   /** What was asked, in order: `cancel image-classifier-1 by ada`. */
@@ -277,6 +307,8 @@ export interface FakeWorld extends ApiPorts {
   readonly moves: unknown[]
   /** Where dropped images go. */
   readonly drops: ObjectStore
+  /** Records, logs and artifacts of runs. */
+  readonly store: ObjectStore
 }
 
 const SESSION_RECORD: SessionRecord = {
@@ -335,6 +367,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   const batchViews: BatchView[] = []
   const moves: unknown[] = []
   const drops = createMemoryStore()
+  const store = createMemoryStore()
   const models = new Map(empty ? [] : [[MODEL.name, structuredClone(MODEL) as ModelDetail]])
   const dataset = () => {
     if (empty) throw new PlatformError('DATASET_NOT_FOUND', 'no dataset "surfaces"; see gyre dataset list')
@@ -342,6 +375,9 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   return {
     engine,
     drops,
+    store,
+    runDetails: runDetailsOf(store, engine),
+    blobs: blobsOf(store),
     identity: new FakeIdentity(),
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     session,

@@ -93,6 +93,7 @@ export function datasetRoutes(server: Api, { ports }: RouteContext): void {
         .type('text/html; charset=utf-8')
         .header('cache-control', IMMUTABLE)
         .header('content-security-policy', SANDBOX_POLICY)
+        .header('x-frame-options', 'SAMEORIGIN')
         .send(await ports.blob(request.params.sha256)),
   )
 }
