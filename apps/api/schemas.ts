@@ -31,7 +31,7 @@ export const stepReport = z.object({
   step: z.string(),
   needs: z.array(z.string()).readonly(),
   status: z.enum([...runStatus.options, 'skipped']),
-  origin: z.enum(['ran', 'hit', 'recovered']).nullable(),
+  origin: z.enum(['ran', 'hit', 'recovered', 'reused']).nullable(),
   attempts: z.number(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),

@@ -1,4 +1,16 @@
-/** Which results stand in for computing again: keys of results, what is looked up, and why a node runs or not. */
+/** Which results stand in for computing again: what is looked up, what is taken over, and why a node runs or not. */
 
-export { cacheKey, lookUp, remember, type CacheEntry } from './cache.ts'
-export { resolveNode, type Resolution, type ResolvePorts } from './resolve.ts'
+export { artifactTrouble, type ArtifactTrouble } from './artifacts.ts'
+export { keyedInput, sameBasis, type Keyed } from './basis.ts'
+export { cacheKey, forget, lookUp, remember, type CacheEntry } from './cache.ts'
+export { keepCode, readCode, type CodeFiles } from './code.ts'
+export { lineageOf, type Lineage } from './lineage.ts'
+export { dropDamagedBlob } from './repair.ts'
+export {
+  decideNode,
+  resolveNode,
+  type Decision,
+  type Resolution,
+  type ResolveOptions,
+  type ResolvePorts,
+} from './resolve.ts'

@@ -13,6 +13,7 @@ export {
 } from './compare.ts'
 export {
   createRun,
+  forgetNode,
   lastGeneration,
   listRunIds,
   nodeRecords,

@@ -6,7 +6,7 @@
 import { PlatformError } from '#core/errors'
 import type { Json, Plan } from '#core/plan'
 import { canonicalJson, type ObjectStore } from '#core/storage'
-import type { RunStatus, StepOrigin } from './types.ts'
+import type { Basis, RunStatus, StepOrigin } from './types.ts'
 
 export interface RunRecord {
   readonly run: string
@@ -17,6 +17,8 @@ export interface RunRecord {
   readonly cause?: RunCause
   /** The run whose results it takes over where they are still valid. */
   readonly basedOn?: RunBase
+  /** The earlier run of the same pipeline that reasons speak of; null where there is none. */
+  readonly comparedWith?: string | null
 }
 
 export interface RunCause {
@@ -36,12 +38,14 @@ export interface RunBase {
 
 export interface NodeRecord {
   readonly output: Json
-  readonly origin: Extract<StepOrigin, 'ran' | 'hit'>
+  readonly origin: Extract<StepOrigin, 'ran' | 'hit' | 'reused'>
   readonly key: string | null
   readonly attempts: number
   readonly startedAt: string
   readonly endedAt: string
   readonly reason: string | null
+  /** What the result depends on; records from before it was kept lack it. */
+  readonly basis?: Basis
 }
 
 /** How one node of one generation ended, as the workflow reports it. */
@@ -104,6 +108,11 @@ export async function recordNode(
 ): Promise<NodeRecord> {
   if (await store.create(nodeKey(run, node), encode(record))) return record
   return (await readNode(store, run, node))!
+}
+
+/** Lets a node be computed again: for a result whose artifacts are no longer there. */
+export function forgetNode(store: ObjectStore, run: string, node: string): Promise<void> {
+  return store.delete(nodeKey(run, node))
 }
 
 export async function nodeRecords(store: ObjectStore, run: string): Promise<ReadonlyMap<string, NodeRecord>> {

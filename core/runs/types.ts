@@ -1,10 +1,29 @@
 /** What is told of runs to people and scripts: `gyre run list|show --json`, the API and the pages share these shapes. */
 
+import type { Json } from '#core/plan'
+
 export type RunStatus = 'queued' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled'
 export type StepStatus = RunStatus | 'skipped'
 
-/** Where a step's result came from: computed in this run, found in the cache, or kept from before a resume. */
-export type StepOrigin = 'ran' | 'hit' | 'recovered'
+/**
+ * Where a step's result came from: computed in this run, found in the cache, kept from before a resume, or taken over
+ * from the run that this one is based on.
+ */
+export type StepOrigin = 'ran' | 'hit' | 'recovered' | 'reused'
+
+/** All that a result depends on: two results with an equal basis stand for each other. */
+export interface Basis {
+  readonly step: string
+  readonly codeVersion: string
+  /** Of the node's policy, where it has one. */
+  readonly salt?: string
+  /** What a container step runs: the image as it is named, and the digest of the whole. */
+  readonly container?: { readonly image: string; readonly digest: string }
+  /** Digest of each input, as the result depends on it; those that the policy ignores are left out. */
+  readonly inputs: Readonly<Record<string, string>>
+  /** Short inputs themselves, so that a change can be told in words. */
+  readonly values: Readonly<Record<string, Json>>
+}
 
 export interface RunSummary {
   readonly id: string

@@ -1,7 +1,7 @@
 /** Where bytes live: the object-store port and what is built on its one primitive, create-if-absent. */
 
 export { blobFile, blobKey, digestFile, putBlob, putBlobFile, readBlob } from './blobs.ts'
-export { blobsIn } from './blobs-in.ts'
+export { blobRefsIn, blobsIn } from './blobs-in.ts'
 export { refuseUnusableStore } from './check.ts'
 export { canonicalJson, digestJson, sha256Hex } from './canonical-json.ts'
 export { openFolderStore } from './folder.ts'

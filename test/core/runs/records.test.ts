@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cacheKey, lookUp, remember } from '#core/reuse'
+import { cacheKey, forget, lookUp, remember } from '#core/reuse'
 import { lastGeneration, nodeRecords, openGeneration, readRun, recordNode } from '#core/runs'
 import { blobKey, createMemoryStore, putBlob } from '#core/storage'
 
@@ -43,19 +43,21 @@ describe('the cache', () => {
   it('gives what it remembers', async () => {
     const store = createMemoryStore()
     const key = cacheKey('s', 'v', {})
-    expect(await lookUp(store, key)).toBe('none')
+    expect(await lookUp(store, key)).toBeNull()
     await remember(store, key, { output: { n: 1 }, run: 'r', node: 'a' })
     expect(await lookUp(store, key)).toEqual({ output: { n: 1 }, run: 'r', node: 'a' })
   })
 
-  it('recomputes when a blob of the result is gone, and remembers the new one', async () => {
+  it('tells that a blob of the result is gone, and remembers a new one once it is forgotten', async () => {
     const store = createMemoryStore()
     const blob = await putBlob(store, new Uint8Array([1, 2, 3]))
     const key = cacheKey('s', 'v', {})
     await remember(store, key, { output: { deep: [{ blob: { ...blob } }] }, run: 'r', node: 'a' })
     expect(await lookUp(store, key)).toMatchObject({ run: 'r' })
     await store.delete(blobKey(blob.sha256))
-    expect(await lookUp(store, key)).toBe('artifact is gone')
-    expect(await lookUp(store, key)).toBe('none')
+    expect(await lookUp(store, key)).toBe('gone')
+    await forget(store, key)
+    await remember(store, key, { output: { n: 2 }, run: 'later', node: 'a' })
+    expect(await lookUp(store, key)).toMatchObject({ run: 'later' })
   })
 })
