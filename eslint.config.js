@@ -68,7 +68,7 @@ export default tseslint.config(
       'core/tables/duckdb.ts',
       'core/inference/onnx.ts',
       'core/inference/graph.ts',
-      'core/planning/load.ts',
+      'core/planning/bundle.ts',
       'core/algorithm/load.ts',
       'core/datasets/archive.ts',
       'core/compute/kubernetes/client.ts',

@@ -4,6 +4,7 @@ import { issueText, PlatformError } from '#core/errors'
 import type { StepDefinition } from '#core/steps'
 import type { StepContext } from './context.ts'
 import type { BodyRequest } from './run-body.ts'
+import { userContext } from './user-context.ts'
 
 /**
  * The output as the step's schema parses it; with `check`, only the parsed input or output.
@@ -17,7 +18,7 @@ export async function runUserStep(request: BodyRequest, bundle: string, ctx: Ste
     import('#core/pipeline'),
   ])
   await importBundle(await readBlob(ctx.store, bundle), bundle, request.bundleDir, `the bundle of step ${request.step}`)
-  const step = userSteps().get(request.step)
+  const step = userSteps(bundle).get(request.step)
   if (!step)
     throw new PlatformError('PIPELINE_INVALID', `the bundle does not define step "${request.step}"`, {
       step: request.step,
@@ -28,7 +29,7 @@ export async function runUserStep(request: BodyRequest, bundle: string, ctx: Ste
   if (request.check === 'input') return input.data
   if (!('run' in step))
     throw new PlatformError('PIPELINE_INVALID', `step ${step.name} has no body, only a container`, { step: step.name })
-  return parseOutput(step, await step.run(input.data, ctx))
+  return parseOutput(step, await step.run(input.data, userContext(ctx)))
 }
 
 function parseOutput({ name, output }: Pick<StepDefinition, 'name' | 'output'>, value: unknown): unknown {

@@ -3,22 +3,28 @@
  * file imports as `gyre/pipeline`. `build` runs once, at submit; `#core/planning` freezes the result into a plan.
  */
 
+export { all, any, atLeast, not, toCondition, type When } from './conditions.ts'
+export type { Artifacts, Content, OpenBlob, UserStepContext } from './context.ts'
 export {
-  defineContainerStep,
   definePipeline,
-  defineStep,
-  isContainerStep,
   isPipeline,
-  isUserStep,
   onNewImages,
-  userSteps,
-  type ContainerStep,
+  type BuildTools,
   type PipelineDefinition,
   type StepFunction,
-  type StepOptions,
   type Trigger,
-  type UserStep,
-  type UserStepContext,
 } from './define.ts'
 export { fail } from './fail.ts'
-export { all, any, atLeast, makeRef, not, refOf, toCondition, type Ref, type When, type Wired } from './ref.ts'
+export type { CacheOptions, MapOptions, StepOptions } from './options.ts'
+export {
+  defineContainerStep,
+  defineStep,
+  definingFiles,
+  isContainerStep,
+  isUserStep,
+  userSteps,
+  type ContainerStep,
+  type UserStep,
+} from './own-steps.ts'
+export { isForeign, ITEM, makeRef, makeWired, refOf, templateOf, type Ref, type RefOf } from './ref.ts'
+export type { Wired } from './wiring.ts'

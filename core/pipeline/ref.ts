@@ -1,11 +1,13 @@
-import type { Condition, PlanRef } from '#core/plan'
+/** References: what stands in a definition for values that steps will give. */
+
+import type { Json, PlanRef } from '#core/plan'
 
 declare const value: unique symbol
 
 /** Stands for a value of type T that a step will give: pass it on, or read a field of it to pass that on. */
 export type Ref<T> = RefOf<T> & FieldsOf<T>
 
-interface RefOf<T> {
+export interface RefOf<T> {
   readonly [value]: T
 }
 type FieldsOf<T> = [NonNullable<T>] extends [readonly unknown[]]
@@ -14,54 +16,65 @@ type FieldsOf<T> = [NonNullable<T>] extends [readonly unknown[]]
     ? { readonly [K in keyof NonNullable<T>]-?: Ref<NonNullable<T>[K] | Extract<T, null | undefined>> }
     : unknown
 
-/** What a step's input may be written as: values, references, or structures that mix the two. */
-export type Wired<T> =
-  | T
-  | RefOf<T>
-  | (T extends readonly (infer E)[]
-      ? readonly Wired<E>[]
-      : T extends object
-        ? { readonly [K in keyof T]: Wired<T[K]> }
-        : never)
+/** The item of a map, inside its `input`; no node has this name. */
+export const ITEM = '$item'
 
 const target = Symbol.for('gyre.ref')
 
+/** What a reference stands for: of a value that is known at submit, the value itself, which may hold references. */
+interface Target {
+  readonly template: Json
+}
+
+/** Which build made a reference; those of another one mean other nodes. */
+const scopes = new WeakMap<PlanRef, object>()
+
 /** A reference to the output of node `id`; its properties are references too, made as they are read. */
-export function makeRef<T>(id: string, path: readonly string[] = []): Ref<T> {
+export function makeRef<T>(id: string, path: readonly string[] = [], scope?: object): Ref<T> {
   const ref: PlanRef = { $ref: id, path }
-  return new Proxy(ref, {
+  if (scope) scopes.set(ref, scope)
+  return proxyOf({ template: ref as unknown as Json }, (key) => makeRef(id, [...path, key], scope))
+}
+
+/** As `makeRef`, to a value that is known already, in whole or in part. */
+export function makeWired<T>(template: Json, scope?: object): Ref<T> {
+  const ref = asPlanRef(template)
+  if (ref) return makeRef(ref.$ref, ref.path, scope)
+  const fields = template as Readonly<Record<string, Json>> | null
+  return proxyOf({ template }, (key) =>
+    makeWired(typeof fields === 'object' && fields ? (fields[key] ?? null) : null, scope),
+  )
+}
+
+function proxyOf<T>(stands: Target, field: (key: string) => unknown): Ref<T> {
+  return new Proxy(stands, {
     get(_, key) {
-      if (key === target) return ref
-      if (typeof key === 'symbol') return undefined
-      return makeRef(id, [...path, key])
+      if (key === target) return stands
+      return typeof key === 'symbol' ? undefined : field(key)
     },
     has: (_, key) => key === target,
   }) as unknown as Ref<T>
 }
 
+/** What a reference stands for; undefined for anything else. */
+export function templateOf(candidate: unknown): Json | undefined {
+  if (typeof candidate !== 'object' || candidate === null || !(target in candidate)) return undefined
+  return (candidate as Record<symbol, Target>)[target]?.template
+}
+
+/** The reference to a node's output that this is, else null. */
 export function refOf(candidate: unknown): PlanRef | null {
-  if (typeof candidate !== 'object' || candidate === null || !(target in candidate)) return null
-  return (candidate as Record<symbol, PlanRef>)[target] ?? null
+  const template = templateOf(candidate)
+  return template === undefined ? null : asPlanRef(template)
 }
 
-export type When = RefOf<boolean> | Condition
-
-const toCondition = (when: When): Condition => {
-  const ref = refOf(when)
-  return ref ? { kind: 'is', ref } : (when as Condition)
+/** Whether `ref` was made by another build than `scope`. */
+export function isForeign(ref: PlanRef, scope: object): boolean {
+  return (scopes.get(ref) ?? scope) !== scope
 }
 
-/** The condition holds when the given one does not. */
-export const not = (when: When): Condition => ({ kind: 'not', of: toCondition(when) })
-/** The condition holds when all given ones do. */
-export const all = (...whens: readonly When[]): Condition => ({ kind: 'all', of: whens.map(toCondition) })
-/** The condition holds when at least one of the given ones does. */
-export const any = (...whens: readonly When[]): Condition => ({ kind: 'any', of: whens.map(toCondition) })
-/** The condition holds when a number reaches a bound. */
-export const atLeast = (number: RefOf<number>, bound: number): Condition => ({
-  kind: 'at-least',
-  ref: refOf(number)!,
-  bound,
-})
-
-export { toCondition }
+function asPlanRef(template: Json): PlanRef | null {
+  return typeof template === 'object' && template !== null && '$ref' in template
+    ? (template as unknown as PlanRef)
+    : null
+}

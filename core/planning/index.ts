@@ -1,11 +1,13 @@
 /** From files to plans: loads a project's pipelines, checks a run's parameters, and freezes what is to be done. */
 
-export { buildPlan, parseParams, type CodeVersions } from './build-plan.ts'
+export { buildPlan, type CodeVersions } from './build-plan.ts'
 export { durationMs } from './duration.ts'
-export { importBundle, loadPipeline, loadPipelines, type LoadedPipeline } from './load.ts'
+export { importBundle, loadPipeline, loadPipelines, type CodeRecord, type LoadedPipeline } from './load.ts'
+export { paramsSchema, parseParams } from './params.ts'
 export {
   availablePipelines,
   findPipeline,
+  planLoaded,
   planRun,
   prepareRun,
   type PlanningPorts,

@@ -1,20 +1,31 @@
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { build, type Plugin } from 'esbuild'
 import { PlatformError } from '#core/errors'
 import { entryPoint, installationRoot } from '#core/execution'
-import { sha256Hex } from '#core/storage'
-import { isPipeline, type PipelineDefinition } from '#core/pipeline'
+import { definingFiles, isPipeline, type PipelineDefinition } from '#core/pipeline'
+import { bundleFile, filesOf, type Bundle } from './bundle.ts'
 
 export interface LoadedPipeline {
   readonly definition: PipelineDefinition
   /** Path of the source, relative to the project folder. */
   readonly file: string
-  /** The file with everything of the user's that it imports, as one ES module. */
+  /** The file with everything of the user's that it imports: what runs. */
   readonly bundle: Uint8Array
-  /** SHA-256 of the bundle: the code version. */
+  /** SHA-256 of the bundle. */
   readonly digest: string
+  /** Where in the user's sources an error was thrown: `pipelines/hello.ts:12`, or null. */
+  placeOf(error: unknown): string | null
+  /** The code of the pipeline, and of each file that defines a step of it, by file. */
+  code(): Promise<ReadonlyMap<string, CodeRecord>>
+}
+
+/** One piece of a user's code. */
+export interface CodeRecord {
+  /** Digest of the bundle of its file: the code version. */
+  readonly digest: string
+  /** The files in it: path relative to the project, SHA-256. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /**
@@ -29,15 +40,34 @@ export async function loadPipeline(
   file: string,
   cacheDirectory: string,
 ): Promise<LoadedPipeline> {
-  const source = path.resolve(projectDirectory, file)
-  const bundle = await bundleUserFile(source)
-  const digest = sha256Hex(bundle)
-  const module = await importBundle(bundle, digest, cacheDirectory, file)
+  const bundle = await bundleFile(projectDirectory, file)
+  const module = await importBundle(bundle.bytes, bundle.digest, cacheDirectory, file, bundle.placeOf)
   if (!isPipeline(module.default))
     throw new PlatformError('PIPELINE_INVALID', `${file} has no default export made by definePipeline; export one`, {
       file,
     })
-  return { definition: module.default, file, bundle, digest }
+  return {
+    definition: module.default,
+    file,
+    bundle: bundle.bytes,
+    digest: bundle.digest,
+    placeOf: bundle.placeOf,
+    code: () => codeOf(projectDirectory, file, bundle),
+  }
+}
+
+async function codeOf(
+  projectDirectory: string,
+  file: string,
+  bundle: Bundle,
+): Promise<ReadonlyMap<string, CodeRecord>> {
+  const defining = bundle.sources.filter((source) => source !== file && definingFiles().has(source))
+  const records = defining.map(async (source) => {
+    const own = await bundleFile(projectDirectory, source)
+    return [source, { digest: own.digest, files: await filesOf(projectDirectory, own) }] as const
+  })
+  const whole = { digest: bundle.digest, files: await filesOf(projectDirectory, bundle) }
+  return new Map([[file, whole], ...(await Promise.all(records))])
 }
 
 /** All pipelines of a project's `pipelines` folder, by name; two files with one name are refused. */
@@ -67,39 +97,45 @@ export async function loadPipelines(
   return byName
 }
 
-/** Evaluates a bundle once per digest and process. */
+/**
+ * Evaluates a bundle once per digest and process.
+ *
+ * @param placeOf - finds the line of the user's source that an error comes from.
+ */
 export async function importBundle(
   bundle: Uint8Array,
   digest: string,
   cacheDirectory: string,
   shownAs: string,
+  placeOf: (error: unknown) => string | null = () => null,
 ): Promise<{ readonly default?: unknown }> {
   await mkdir(cacheDirectory, { recursive: true })
   const file = path.join(cacheDirectory, `${digest}.mjs`)
   if (!(await stat(file).catch(() => null))) {
     const unfinished = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`
-    await writeFile(unfinished, resolvable(await textOf(bundle)))
+    await writeFile(unfinished, resolvable(textOf(bundle), digest))
     await rename(unfinished, file)
   }
   try {
     return (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
   } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
     throw new PlatformError(
       'PIPELINE_INVALID',
-      `${shownAs} fails when it is loaded: ${(error as Error).message}`,
+      `${placeOf(error) ?? shownAs} fails when it is loaded: ${message}`,
       {},
       { cause: error },
     )
   }
 }
 
-const textOf = (bytes: Uint8Array): Promise<string> => Promise.resolve(Buffer.from(bytes).toString('utf8'))
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')
 
 /** What our packages are called inside a bundle, so that its digest names no path of a machine. */
 type Ours = 'gyre/pipeline' | 'gyre/steps' | 'gyre/algorithm' | 'zod'
 
-/** Puts the paths of this installation in place of the names of our packages. */
-function resolvable(code: string): string {
+/** Puts the paths of this installation in place of the names of our packages; the bundle says which it is before it runs. */
+function resolvable(code: string, digest: string): string {
   const root = installationRoot()
   const place: Record<Ours, string> = {
     'gyre/pipeline': entryPoint('pipeline'),
@@ -107,46 +143,8 @@ function resolvable(code: string): string {
     'gyre/algorithm': entryPoint('algorithm'),
     zod: path.join(root, 'node_modules/zod/index.js'),
   }
-  return code.replaceAll(/from\s*"(gyre\/(?:pipeline|steps|algorithm)|zod)"/g, (_, name: Ours) => {
+  const named = `globalThis[Symbol.for("gyre.defining-bundle")]=${JSON.stringify(digest)};${code}`
+  return named.replaceAll(/from\s*"(gyre\/(?:pipeline|steps|algorithm)|zod)"/g, (_, name: Ours) => {
     return `from ${JSON.stringify(pathToFileURL(place[name]).href)}`
   })
-}
-
-const keepOurs: Plugin = {
-  name: 'keep-ours',
-  setup(setup) {
-    setup.onResolve({ filter: /^(gyre\/(pipeline|steps|algorithm)|zod)$/ }, ({ path: name }) => ({
-      path: name,
-      external: true,
-    }))
-  },
-}
-
-async function bundleUserFile(source: string): Promise<Uint8Array> {
-  await readFile(source).catch(() => {
-    throw new PlatformError('PIPELINE_NOT_FOUND', `there is no file ${source}; check the path`, { source })
-  })
-  try {
-    const result = await build({
-      entryPoints: [source],
-      // Comments that name sources are relative to this folder, so the digest does not depend on where the project lies.
-      absWorkingDir: path.dirname(source),
-      bundle: true,
-      write: false,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      plugins: [keepOurs],
-      logLevel: 'silent',
-    })
-    return result.outputFiles[0]!.contents
-  } catch (error) {
-    const first = (error as { errors?: { text: string; location?: { line: number; column: number } | null }[] })
-      .errors?.[0]
-    const where = first?.location ? `:${first.location.line}:${first.location.column + 1}` : ''
-    throw new PlatformError(
-      'PIPELINE_INVALID',
-      `${path.basename(source)}${where} does not compile: ${first?.text ?? (error as Error).message}`,
-    )
-  }
 }

@@ -5,7 +5,7 @@ import { PlatformError } from '#core/errors'
 import { codeVersion, installationRoot } from '#core/execution'
 import type { Plan } from '#core/plan'
 import { createRun, readRun, type RunRecord } from '#core/runs'
-import { putBlob, type ObjectStore } from '#core/storage'
+import { canonicalJson, putBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { buildPlan } from './build-plan.ts'
 import { loadPipelines, type LoadedPipeline } from './load.ts'
 
@@ -37,9 +37,30 @@ export async function findPipeline(ports: PlanningPorts, name: string): Promise<
 
 /** @throws {PlatformError} `PIPELINE_NOT_FOUND`, `PIPELINE_INVALID`, `PIPELINE_PARAMS_INVALID`, `PLAN_TOO_LARGE`. */
 export async function planRun(ports: PlanningPorts, pipeline: string, params: unknown): Promise<Plan> {
-  const { definition, bundle, digest } = await findPipeline(ports, pipeline)
-  const { sha256 } = await putBlob(ports.store, bundle)
-  return buildPlan(definition, params, { pipeline: digest, bundle: sha256, builtIn: codeVersion })
+  return planLoaded(ports.store, await findPipeline(ports, pipeline), params)
+}
+
+/**
+ * The plan of a pipeline that is loaded already. Its bundle is kept in the store, and so is what its code versions stand
+ * for: `code/<digest>.json` lists the files of each.
+ *
+ * @throws {PlatformError} `PIPELINE_INVALID`, `PIPELINE_PARAMS_INVALID`, `PLAN_TOO_LARGE`.
+ */
+export async function planLoaded(store: ObjectStore, loaded: LoadedPipeline, params: unknown): Promise<Plan> {
+  const { definition, bundle, digest, placeOf } = loaded
+  const code = await loaded.code()
+  const plan = buildPlan(definition, params, {
+    pipeline: digest,
+    bundle: sha256Hex(bundle),
+    builtIn: codeVersion,
+    stepFile: (file) => code.get(file)?.digest,
+    placeOf,
+  })
+  const records = [...code.values()].map(({ digest: version, files }) =>
+    store.create(`code/${version}.json`, Buffer.from(canonicalJson({ files }))),
+  )
+  await Promise.all([putBlob(store, bundle), ...records])
+  return plan
 }
 
 export interface RunRequest {

@@ -13,6 +13,40 @@ export const objectName = z
 /** Bytes in the store under `blobs/sha256/<aa>/<digest>`. */
 export const blobRef = z.object({ sha256, sizeBytes: z.int().nonnegative() })
 
+declare const row: unique symbol
+
+/** Rows of one type, in order: JSON lines in a blob. A map gives one; a map of 100,000 items reads one. */
+export interface Table<Row> {
+  readonly kind: 'table'
+  readonly rows: number
+  readonly blob: BlobRef
+  /** Of a map: items that failed, and have no row. */
+  readonly failed: number
+  /** JSON lines {index, error} of these; null where there are none. */
+  readonly failures: BlobRef | null
+  /** Never there: carries the type of the rows. */
+  readonly [row]?: Row
+}
+
+/**
+ * A table with rows of one type, as input or output of a step. The rows themselves are not checked: whoever wrote them
+ * has.
+ *
+ * @example
+ * const summary = defineStep({ name: 'summary', input: z.object({ sizes: artifacts.table(size) }), … })
+ */
+export function table<S extends z.ZodType>(_row: S): z.ZodType<Table<z.output<S>>, Table<z.output<S>>> {
+  return tableReference as unknown as z.ZodType<Table<z.output<S>>, Table<z.output<S>>>
+}
+
+const tableReference = z.object({
+  kind: z.literal('table'),
+  rows: z.int().nonnegative(),
+  blob: blobRef,
+  failed: z.int().nonnegative().default(0),
+  failures: blobRef.nullable().default(null),
+})
+
 /** One immutable version of a dataset. `version` is the digest of its content: images, labels, splits. */
 export const datasetVersion = z.object({
   kind: z.literal('dataset-version'),

@@ -9,6 +9,8 @@ export interface StepPolicy {
   readonly attempts?: number
   /** Whether an equal result of an earlier run may stand in. */
   readonly cache?: boolean
+  /** A matter of milliseconds: runs in the pipeline worker itself, between its look-ups. */
+  readonly quick?: boolean
 }
 
 /** What a step is, without its body. Built-in bodies live in `core/execution`; a user's step carries its own. */
@@ -23,6 +25,8 @@ export interface StepDefinition<I extends z.ZodType = z.ZodType, O extends z.Zod
   readonly ignoresLabels?: boolean
   /** Inputs that name local files: the bytes of the file count, not its name. */
   readonly files?: readonly string[]
+  /** Of a user's step: the file that defines it, relative to the project. */
+  readonly file?: string
   /** Inputs that the definition itself gives: JSON, part of every use of the step. */
   readonly fixed?: Readonly<Record<string, unknown>>
 }

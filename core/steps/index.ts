@@ -14,6 +14,7 @@ export type {
   EvaluationReport,
   LabellingStats,
   ModelVersion,
+  Table,
   TrainedModel,
 } from './artifacts.ts'
 export type { StepDefinition, StepInput, StepOutput, StepPolicy } from './define.ts'

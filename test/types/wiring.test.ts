@@ -68,7 +68,7 @@ describe('wiring', () => {
       // @ts-expect-error a number is no name
       step('snapshot', steps.snapshotDataset, { dataset: 7 })
     })
-    expect(() => plan(definition)).toThrow(/step "snapshot", input dataset: .*expected string/)
+    expect(() => plan(definition)).toThrow(/step "snapshot": input dataset: .*expected string/)
   })
 
   it('refuses a condition that is no boolean', () => {

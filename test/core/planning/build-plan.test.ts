@@ -163,7 +163,7 @@ describe('buildPlan', () => {
         step('a', steps.snapshotDataset, { dataset: 'd' })
       },
     })
-    expect(() => buildPlan(twice, {}, code)).toThrow('step id "a" is used twice')
+    expect(() => buildPlan(twice, {}, code)).toThrow('step "a": the id is used twice')
   })
 
   it('refuses 2,001 nodes', () => {

@@ -42,7 +42,7 @@ describe('loadPipelines', () => {
 
   it('names the line that does not compile', async () => {
     await write('broken.ts', 'export default {')
-    await expect(load()).rejects.toThrow(/^broken\.ts:1:\d+ does not compile: /)
+    await expect(load()).rejects.toThrow(/^pipelines\/broken\.ts:1:17 does not compile: /)
   })
 
   it('refuses a file without a definition', async () => {
