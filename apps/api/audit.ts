@@ -38,8 +38,8 @@ const AUDITED: ReadonlySet<Action | 'public'> = new Set<Action>(['run', 'code', 
 /** Tells every call that needs more than looking and labelling, and changes something. */
 export function auditCalls(server: FastifyInstance, audit: Audit): void {
   server.addHook('onResponse', (request, reply, done) => {
-    const { permission } = request.routeOptions.config
-    if (permission && AUDITED.has(permission) && request.method !== 'GET') {
+    const { permission, audited } = request.routeOptions.config
+    if (permission && (audited || AUDITED.has(permission)) && request.method !== 'GET') {
       audit({
         event: `${request.method} ${request.url.split('?')[0]}`,
         by: request.principal?.name ?? null,

@@ -17,6 +17,8 @@ declare module 'fastify' {
     permission?: Action | 'public'
     /** Origins of other pages that may call it with a person's cookie, beside our own. */
     callers?: readonly string[]
+    /** Told in the audit log although the permission alone would not make it so. */
+    audited?: boolean
   }
   interface FastifyInstance {
     /** Every route, as `GET /api/runs`, with what it needs. */

@@ -3,6 +3,7 @@
 import { thumbnail } from '#core/images'
 import type { Engine } from '#core/runs'
 import { blobKey, type ObjectStore } from '#core/storage'
+import { approvalsOf } from './adapters/approvals.ts'
 import { batchesOf } from './adapters/batches.ts'
 import { blobsOf } from './adapters/blobs.ts'
 import { datasetsOf } from './adapters/datasets.ts'
@@ -33,6 +34,7 @@ export function composePorts(parts: Parts): ApiPorts {
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
+    approvals: approvalsOf(store, engine),
     runDetails: runDetailsOf(store, engine),
     blobs: blobsOf(store),
     identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),

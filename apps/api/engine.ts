@@ -22,6 +22,8 @@ import {
   readRun,
   type Engine,
   type NodeOutcome,
+  type OpenQuestion,
+  type PersonsAnswer,
   type PipelineInfo,
   type RunRecord,
   type RunReport,
@@ -134,7 +136,7 @@ class TemporalEngine implements Engine {
         steps: stepReports(record.plan, outcome.nodes, null),
       }
     const flight = await this.#flight(run, record.plan)
-    const live = flight?.status === 'running' ? await this.#query(run) : null
+    const live = flight?.status === 'running' ? await this.#query<WorkflowReport>(run, 'report') : null
     const nodes = live?.nodes ?? (await this.#nodesFromStore(run))
     const status = live && !isOver(live.status) ? live.status : (flight?.status ?? 'queued')
     return { ...base, status, endedAt: null, steps: stepReports(record.plan, nodes, flight) }
@@ -162,13 +164,13 @@ class TemporalEngine implements Engine {
     await this.#launch(record, by)
   }
 
-  async answerApproval(
-    run: string,
-    node: string,
-    answer: { approved: boolean; by: string; why: string },
-  ): Promise<void> {
+  async answerApproval(run: string, node: string, answer: PersonsAnswer): Promise<void> {
     await readRun(this.options.store, run)
     await this.#update(run, 'approve', { node, ...answer })
+  }
+
+  openQuestions(run: string): Promise<readonly OpenQuestion[] | null> {
+    return this.#query<readonly OpenQuestion[]>(run, 'questions')
   }
 
   async stopSession(session: string, by: string): Promise<void> {
@@ -254,10 +256,10 @@ class TemporalEngine implements Engine {
   }
 
   /** The workflow's own report; null when no worker answers in time, as between a crash and its restart. */
-  async #query(run: string): Promise<WorkflowReport | null> {
+  async #query<T>(run: string, name: string): Promise<T | null> {
     try {
       return await this.client.connection.withDeadline(Date.now() + QUERY_MS, () =>
-        this.client.workflow.getHandle(run).query<WorkflowReport>('report'),
+        this.client.workflow.getHandle(run).query<T>(name),
       )
     } catch {
       return null

@@ -24,6 +24,7 @@ import type {
   Principal,
   Role,
   SessionRecord,
+  WaitingApproval,
 } from './schemas.ts'
 
 /** The pipeline behind self-service tasks. */
@@ -144,8 +145,29 @@ export interface BlobPort {
   range(sha256: string, offset: number, length: number): Promise<Uint8Array>
 }
 
+/** What a person says to an open question. */
+export interface GivenApproval {
+  readonly approved: boolean
+  readonly why: string
+  readonly form?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Throws `FORBIDDEN` for people who are not asked, `INVALID_INPUT` for answers that do not fit. */
+export interface ApprovalPort {
+  /** What waits for people, longest waiting first, as one of them sees it. */
+  list(reader: Principal): Promise<readonly WaitingApproval[]>
+  answer(run: string, node: string, person: Principal, given: GivenApproval): Promise<void>
+  /** A one-time token that answers one question in the name of a person. */
+  createLink(run: string, node: string, person: string, by: string): Promise<{ token: string; expiresAt: string }>
+  /** What a token asks of whom; null where it is good for nothing any more. */
+  open(token: string): Promise<{ person: Principal; question: WaitingApproval } | null>
+  /** Answers and spends the token; one whose answer does not fit stays good. @throws `APPROVAL_LINK_INVALID`. */
+  answerByLink(token: string, given: GivenApproval): Promise<{ run: string; node: string; principal: Principal }>
+}
+
 export interface ApiPorts {
   readonly engine: Engine
+  readonly approvals: ApprovalPort
   readonly runDetails: RunDetailsPort
   readonly blobs: BlobPort
   readonly identity: IdentityPort

@@ -49,6 +49,34 @@ export const runReport = runSummary.extend({
   steps: z.array(stepReport).readonly(),
 })
 
+/** Something that waits for people. */
+export const waitingApproval = z.object({
+  run: z.string(),
+  node: z.string(),
+  pipeline: z.string(),
+  question: z.string(),
+  subject: z.unknown(),
+  subjectSha256: z.string(),
+  /** How many people must agree. */
+  approvals: z.number(),
+  /** Who may answer now: names and `role:…`; empty: whoever may publish. */
+  asked: z.array(z.string()).readonly(),
+  by: z.array(z.string()).readonly(),
+  escalateTo: z.array(z.string()).readonly(),
+  escalated: z.boolean(),
+  answers: z
+    .array(z.object({ by: z.string(), role: z.string().nullable(), at: z.string(), why: z.string() }))
+    .readonly(),
+  /** JSON schema of what an approval must say; null where it says nothing. */
+  form: z.record(z.string(), z.unknown()).nullable(),
+  askedAt: z.string(),
+  escalateAt: z.string().nullable(),
+  deadlineAt: z.string().nullable(),
+  onDeadline: z.enum(['fail', 'approve', 'refuse']),
+  /** Whether whoever reads this may answer. */
+  mayAnswer: z.boolean(),
+})
+
 export const pipelineInfo = z.object({
   name: z.string(),
   file: z.string(),
@@ -236,6 +264,7 @@ export const problem = z.object({
 
 export type Principal = z.infer<typeof principal>
 export type Role = z.infer<typeof role>
+export type WaitingApproval = z.infer<typeof waitingApproval>
 export type DatasetSummary = z.infer<typeof datasetSummary>
 export type DatasetDetail = z.infer<typeof datasetDetail>
 export type ImagePage = z.infer<typeof imagePage>

@@ -23,6 +23,7 @@ import { RunFeed } from './run-feed.ts'
 import { pages } from './pages.ts'
 import type { ApiLimits, ApiPorts, ApiSettings } from './ports.ts'
 import { problemHandler, sendProblem } from './problem.ts'
+import { approvalRoutes } from './routes/approvals.ts'
 import { batchRoutes } from './routes/batches.ts'
 import { codecRoutes } from './routes/codec.ts'
 import { datasetRoutes } from './routes/datasets.ts'
@@ -119,6 +120,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     systemRoutes,
     pipelineRoutes,
     runRoutes,
+    approvalRoutes,
     runDetailRoutes,
     datasetRoutes,
     peopleRoutes,

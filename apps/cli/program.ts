@@ -73,7 +73,16 @@ export function createProgram(): Command {
     .description('From a folder of images to a running recognition service, and back.')
     .version(VERSION)
     .exitOverride()
-  for (const add of [addProcesses, addPipelines, addRuns, addDatasets, addSessions, addModels, addEndpoints])
+  for (const add of [
+    addProcesses,
+    addPipelines,
+    addRuns,
+    addApprovals,
+    addDatasets,
+    addSessions,
+    addModels,
+    addEndpoints,
+  ])
     add(program)
   for (const add of [addBatches, addUsers, addCluster, addState]) add(program)
   return program
@@ -206,13 +215,24 @@ function addRuns(program: Command): void {
   stackVerb(run, 'resume <run>', 'Let a failed or cancelled run go on; finished steps are kept')
     .option('--wait', 'follow it to its end')
     .action(async (id, options) => (await import('./verbs/runs.ts')).resume(id, options))
-  stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for a person', [
+  stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for people, or give somebody a link to answer it', [
     './gyre run approve image-classifier-1 approve --why "looked at the worst examples"',
     './gyre run approve image-classifier-1 approve --refuse --why "too few dents"',
+    './gyre run approve image-classifier-1 sign-off --form batch=B7 --form limit=0.5',
+    './gyre run approve image-classifier-1 sign-off --link ada   # a one-time page, without a login',
   ])
     .option('--refuse', 'refuse instead; the run fails with the reason')
     .option('--why <text>', 'the reason, kept with the answer')
-    .action(async (id, step, options) => (await import('./verbs/runs.ts')).approve(id, step, options))
+    .option('--form <key=value>', 'a field of the form; repeat for more', collect, [])
+    .option('--link <person>', 'answer nothing; give a link with which this person answers once, within seven days')
+    .action(async (id, step, options) => (await import('./verbs/approvals.ts')).approve(id, step, options))
+}
+
+function addApprovals(program: Command): void {
+  stackVerb(program, 'approvals', 'List what waits for people: what is asked of whom, and until when', [
+    './gyre approvals',
+    './gyre approvals --json',
+  ]).action(async (options) => (await import('./verbs/approvals.ts')).list(options))
 }
 
 function addDatasets(program: Command): void {

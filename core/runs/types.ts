@@ -72,6 +72,30 @@ export interface PipelineInfo {
   readonly params: unknown
 }
 
+/** One person's answer to a step that waits for people. */
+export interface PersonsAnswer {
+  readonly approved: boolean
+  readonly by: string
+  /** Of that person, as whoever passes the answer on vouches for it. */
+  readonly role?: string
+  readonly why: string
+  readonly form?: unknown
+}
+
+export interface GivenAnswer extends Omit<PersonsAnswer, 'role'> {
+  readonly role: string | null
+  /** ISO 8601. */
+  readonly at: string
+}
+
+export interface OpenQuestion {
+  readonly node: string
+  /** Names and `role:…` that may answer now; empty: whoever may publish. */
+  readonly asked: readonly string[]
+  readonly escalated: boolean
+  readonly answers: readonly GivenAnswer[]
+}
+
 /** What the API, and through it the command line and the pages, ask of the engine. The adapter speaks to Temporal. */
 export interface Engine {
   pipelines(): Promise<readonly PipelineInfo[]>
@@ -85,7 +109,10 @@ export interface Engine {
   cancel(run: string, by: string): Promise<void>
   /** @throws {PlatformError} `RUN_NOT_RESUMABLE`. */
   resume(run: string, by: string): Promise<void>
-  answerApproval(run: string, node: string, answer: { approved: boolean; by: string; why: string }): Promise<void>
+  /** @throws {PlatformError} `INVALID_INPUT` with a sentence that begins with the field that is wrong. */
+  answerApproval(run: string, node: string, answer: PersonsAnswer): Promise<void>
+  /** What a run waits for people with now, and who has answered; null when nobody can tell at the moment. */
+  openQuestions(run: string): Promise<readonly OpenQuestion[] | null>
   /** Asks the annotate workflow of a session to stop with the labels there are (a validated Update). */
   stopSession(session: string, by: string): Promise<void>
 }

@@ -9,8 +9,9 @@ import { openDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
 import type { Plan } from '#core/plan'
-import type { Engine, RunRecord, RunReport, StepReport } from '#core/runs'
+import type { Engine, PersonsAnswer, RunRecord, RunReport, StepReport } from '#core/runs'
 import { blobsOf } from '../../apps/api/adapters/blobs.ts'
+import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
 import { runDetailsOf } from '../../apps/api/adapters/run-details.ts'
 import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
@@ -196,6 +197,9 @@ export class FakeEngine implements Engine {
   readonly runs = new Map<string, RunReport>()
   /** What was asked, in order: `cancel image-classifier-1 by ada`. */
   readonly asked: string[] = []
+  readonly answers: PersonsAnswer[] = []
+  /** Set to make answers be refused with this sentence. */
+  refusesWith: string | null = null
 
   put(report: Partial<RunReport> & { id: string }): void {
     const before = this.runs.get(report.id)
@@ -259,8 +263,14 @@ export class FakeEngine implements Engine {
     this.put({ id: run, status: 'running', endedAt: null })
   }
 
-  async answerApproval(run: string, node: string, answer: { approved: boolean; by: string; why: string }) {
+  async openQuestions() {
+    return null
+  }
+
+  async answerApproval(run: string, node: string, answer: PersonsAnswer) {
     await this.show(run)
+    if (this.refusesWith) throw new PlatformError('INVALID_INPUT', this.refusesWith)
+    this.answers.push(answer)
     this.asked.push(`${answer.approved ? 'approve' : 'refuse'} ${run}/${node} by ${answer.by}: ${answer.why}`)
   }
 
@@ -305,6 +315,8 @@ export interface FakeWorld extends ApiPorts {
   readonly batchViews: BatchView[]
   /** Where the traffic of endpoints was asked to go. */
   readonly moves: unknown[]
+  /** Where open questions and links are kept. */
+  readonly questions: ObjectStore
   /** Where dropped images go. */
   readonly drops: ObjectStore
   /** Records, logs and artifacts of runs. */
@@ -367,6 +379,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
   const batchViews: BatchView[] = []
   const moves: unknown[] = []
   const drops = createMemoryStore()
+  const questions = createMemoryStore()
   const store = createMemoryStore()
   const models = new Map(empty ? [] : [[MODEL.name, structuredClone(MODEL) as ModelDetail]])
   const dataset = () => {
@@ -379,6 +392,8 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     runDetails: runDetailsOf(store, engine),
     blobs: blobsOf(store),
     identity: new FakeIdentity(),
+    approvals: approvalsOf(questions, engine),
+    questions,
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     session,
     images,

@@ -49,21 +49,4 @@ export function runRoutes(server: Api, { ports: { engine }, feed }: RouteContext
         return reply.code(202).send({ id: request.params.id })
       },
     )
-
-  server.post(
-    '/api/runs/:id/approvals/:node',
-    {
-      config: { permission: 'publish' },
-      schema: {
-        params: byId.extend({ node: z.string().min(1).max(128) }),
-        body: z.object({ approved: z.boolean(), why: z.string().max(2_000).default('') }),
-        response: accepted,
-      },
-    },
-    async (request, reply) => {
-      const { id, node } = request.params
-      await engine.answerApproval(id, node, { ...request.body, by: request.principal.name })
-      return reply.code(202).send({ id })
-    },
-  )
 }

@@ -1,4 +1,4 @@
-/** `gyre run list|show|watch|cancel|resume|approve`. */
+/** `gyre run list|show|watch|cancel|resume`. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunReport, RunSummary } from '#core/runs'
 import type { ApiClient } from '../api-client.ts'
@@ -75,18 +75,4 @@ export async function resume(run: string, options: CommonOptions & { wait?: bool
     }
     tellRun(invocation, await carryThrough(use, invocation, run))
   })
-}
-
-export async function approve(
-  run: string,
-  step: string,
-  options: CommonOptions & { refuse?: boolean; why?: string },
-): Promise<void> {
-  const invocation = new Invocation(options)
-  const answer = { approved: !options.refuse, why: options.why ?? '' }
-  await withStack(invocation, ({ api }) => api.post(pathOf(run, `/approvals/${encodeURIComponent(step)}`), answer))
-  invocation.answer(
-    { id: run, step, ...answer },
-    () => `${step} of ${run}: ${answer.approved ? 'approved' : 'refused'}`,
-  )
 }
