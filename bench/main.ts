@@ -15,6 +15,7 @@ interface Area {
 const AREAS: Readonly<Record<string, () => Promise<Area>>> = {
   loop: async () => (await import('./areas/loop.ts')).loop,
   crash: async () => (await import('./areas/crash.ts')).crash,
+  engine: async () => (await import('./areas/engine.ts')).engine,
   kubernetes: async () => (await import('./areas/kubernetes.ts')).kubernetes,
   'mixed-set': async () => (await import('./areas/mixed-set.ts')).mixedSet,
 }

@@ -1,4 +1,4 @@
-/** The loop's own speed: images per second of import, embed and cluster; milliseconds that the engine adds per step. */
+/** The loop's own speed: images per second of import, embed and cluster. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -8,18 +8,16 @@ import { silentLogger } from '#core/log'
 import { renderSurfaces } from '#core/synthetic'
 import type { Clusters, DatasetVersion, Embeddings } from '#core/steps'
 import { machine, round, type BenchReport, type BenchRow } from '../report.ts'
-import { stepOverhead } from './step-overhead.ts'
 
 const IMAGES = 2_400
 
 export const loop = {
-  says: 'images/s of import, embed, cluster; milliseconds per step beside a hand-written Temporal workflow',
+  says: 'images per second of import, embed, cluster',
   async run({ images, say }: { images: string | undefined; say(line: string): void }): Promise<BenchReport> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'gyre-bench-'))
     try {
       const source = images ?? (await render(path.join(folder, 'images'), say))
-      const rows = [...(await throughput(folder, source, say)), await stepOverhead(folder, say)]
-      return { area: 'loop', machine: machine(), rows }
+      return { area: 'loop', machine: machine(), rows: await throughput(folder, source, say) }
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
