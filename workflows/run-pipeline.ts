@@ -23,7 +23,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow'
 import { defineSearchAttributeKey } from '@temporalio/common'
-import { markdownOf, Schedule, type Json, type PlanNode, type Turn } from '#core/plan'
+import { markdownOf, presentPlan, Schedule, type Json, type Plan, type PlanNode, type Turn } from '#core/plan'
 import { annotate } from './annotate.ts'
 import { Approvals } from './approval.ts'
 import { report } from './messages.ts'
@@ -36,10 +36,19 @@ const STATUS = defineSearchAttributeKey('GyreStatus', 'KEYWORD')
 type Ready = Extract<Turn, { kind: 'run' }>
 
 export async function runPipeline(args: RunPipelineArgs): Promise<RunReport> {
-  const run = new PipelineRun(args)
+  const run = new PipelineRun({ ...args, plan: readable(args.plan) })
   setHandler(report, () => run.report())
   run.approvals.listen()
   return run.execute()
+}
+
+/** @throws {ApplicationFailure} `PLAN_FORMAT_UNKNOWN`: a newer client started this. */
+function readable(plan: Plan): Plan {
+  try {
+    return presentPlan(plan)
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable((error as Error).message, 'PLAN_FORMAT_UNKNOWN')
+  }
 }
 
 class PipelineRun {

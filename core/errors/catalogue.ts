@@ -50,6 +50,11 @@ export const CATALOGUE = {
     remedy: 'Mend the parameter at the path that the message names.',
     ...user,
   },
+  PLAN_FORMAT_UNKNOWN: {
+    when: 'A newer version of Gyre made the plan of the run.',
+    remedy: 'Use that version, or a newer one.',
+    ...conflict,
+  },
   PLAN_TOO_LARGE: {
     when: 'A plan has more than 2,000 nodes or 1 MB.',
     remedy: 'Fan out with fewer, larger steps.',

@@ -14,6 +14,7 @@ export {
   type PlanNode,
   type PlanRef,
 } from './types.ts'
+export { presentPlan, UnknownPlanFormat } from './migrate.ts'
 export { conditionRefs, forEachRef, holds, isPlanRef, resolveInput, resolveRef } from './resolve.ts'
 export { Schedule, type Turn } from './schedule.ts'
 export { conditionText, markdownOf, mermaidOf, type NodeState } from './picture.ts'

@@ -4,7 +4,7 @@
  */
 
 import { PlatformError } from '#core/errors'
-import type { Json, Plan } from '#core/plan'
+import { presentPlan, UnknownPlanFormat, type Json, type Plan } from '#core/plan'
 import { canonicalJson, type ObjectStore } from '#core/storage'
 import type { Basis, RunStatus, StepOrigin } from './types.ts'
 
@@ -77,12 +77,17 @@ export function createRun(store: ObjectStore, record: RunRecord): Promise<boolea
   return store.create(runKey(record.run), encode(record))
 }
 
-/** @throws {PlatformError} `RUN_NOT_FOUND`. */
+/** @throws {PlatformError} `RUN_NOT_FOUND`, `PLAN_FORMAT_UNKNOWN`. */
 export async function readRun(store: ObjectStore, run: string): Promise<RunRecord> {
   const record = await readJson<RunRecord>(store, runKey(run))
   if (!record)
     throw new PlatformError('RUN_NOT_FOUND', `there is no run "${run}"; list them with gyre run list`, { run })
-  return record
+  try {
+    return { ...record, plan: presentPlan(record.plan) }
+  } catch (error) {
+    if (!(error instanceof UnknownPlanFormat)) throw error
+    throw new PlatformError('PLAN_FORMAT_UNKNOWN', `run "${run}": ${error.message}`, { run }, { cause: error })
+  }
 }
 
 /** Ids of all runs, oldest name first. */
