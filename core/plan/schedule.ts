@@ -6,6 +6,16 @@ export type Turn =
   | { readonly node: PlanNode; readonly kind: 'run'; readonly input: Json }
   | { readonly node: PlanNode; readonly kind: 'skip'; readonly reason: string }
 
+/** A plan half way, as far as the walk from here on depends on it. */
+export interface ScheduleState {
+  /** Nodes whose turn has come and that nobody has acted upon. */
+  readonly ready: readonly string[]
+  /** Outputs of nodes that have completed, as far as nodes without a turn or those of `ready` still read them. */
+  readonly outputs: Readonly<Record<string, Json>>
+  /** Nodes that were skipped, as far as nodes without a turn need them. */
+  readonly skipped: readonly string[]
+}
+
 /**
  * Which nodes may run now. Pure and deterministic: turns come in plan order, each node gets exactly one.
  *
@@ -14,6 +24,8 @@ export type Turn =
  * P3  After a failure nothing new gets a turn: what runs may finish, and a resume starts from there.
  */
 export class Schedule {
+  readonly #plan: Plan
+  readonly #turned = new Set<string>()
   readonly #outputs = new Map<string, Json>()
   readonly #skipped = new Set<string>()
   readonly #unmet = new Map<string, number>()
@@ -23,14 +35,42 @@ export class Schedule {
   #open: number
   #halted = false
 
-  constructor(plan: Plan) {
+  /** @param state - where to go on from; nodes beside `ready` get a turn only after one of their needs has closed here. */
+  constructor(plan: Plan, state?: ScheduleState) {
+    this.#plan = plan
     this.#open = plan.nodes.length
+    for (const [id, output] of Object.entries(state?.outputs ?? {})) this.#outputs.set(id, output)
+    for (const id of state?.skipped ?? []) this.#skipped.add(id)
+    const ready = new Set(state?.ready)
     plan.nodes.forEach((node, index) => {
       this.#order.set(node.id, index)
-      this.#unmet.set(node.id, node.needs.length)
-      for (const need of node.needs) this.#dependents.set(need, [...(this.#dependents.get(need) ?? []), node])
-      if (node.needs.length === 0) this.#due.push(node)
+      const unmet = node.needs.filter((need) => !this.#isClosed(need)).length
+      this.#unmet.set(node.id, unmet)
+      for (const need of node.needs) {
+        const dependents = this.#dependents.get(need)
+        if (dependents) dependents.push(node)
+        else this.#dependents.set(need, [node])
+      }
+      if (state ? ready.has(node.id) : unmet === 0) this.#due.push(node)
+      if (this.#isClosed(node.id)) this.#open -= 1
     })
+  }
+
+  /** From which another schedule goes on with these nodes, whose turns were given here. */
+  stateWith(ready: readonly string[]): ScheduleState {
+    const wanted = new Set<string>()
+    const isReady = new Set(ready)
+    for (const { id, needs } of this.#plan.nodes)
+      if (isReady.has(id) || !this.#turned.has(id)) for (const need of needs) wanted.add(need)
+    const outputs = [...wanted].filter((id) => this.#outputs.has(id)).map((id) => [id, this.#outputs.get(id)!] as const)
+    return { ready, outputs: Object.fromEntries(outputs), skipped: [...wanted].filter((id) => this.#skipped.has(id)) }
+  }
+
+  /** Nodes that get their turn as soon as this one completes, and are not skipped then for what they need. */
+  waitingOnlyFor(id: string): readonly PlanNode[] {
+    return (this.#dependents.get(id) ?? []).filter(
+      (node) => this.#unmet.get(node.id) === 1 && !node.needs.some((need) => this.#skipped.has(need)),
+    )
   }
 
   /** The turns that have come since the last call. */
@@ -59,7 +99,12 @@ export class Schedule {
     return this.#open === 0
   }
 
+  #isClosed(id: string): boolean {
+    return this.#outputs.has(id) || this.#skipped.has(id)
+  }
+
   #turn(node: PlanNode): Turn {
+    this.#turned.add(node.id)
     const skippedNeed = node.needs.find((need) => this.#skipped.has(need))
     if (skippedNeed !== undefined) return this.#skip(node, `needs ${skippedNeed}, which was skipped`)
     const output = (id: string): Json => this.#outputs.get(id) ?? null
