@@ -5,21 +5,19 @@ import { forget } from './cache.ts'
 
 /**
  * Makes room for a new copy of a blob that a step found to be damaged: the blob goes, and with it every result of this
- * run that names it, so that a resume computes them again.
+ * run that names it, so that a resume computes them again. A blob that no node made, as one of a dataset, is left alone.
  *
  * @returns the nodes whose results went; none when the blob, read once more, is as it should be.
  */
 export async function dropDamagedBlob(store: ObjectStore, run: string, sha256: string): Promise<readonly string[]> {
-  if (!(await isDamaged(store, sha256))) return []
+  const named = [...(await nodeRecords(store, run))].filter(([, { output }]) => [...blobsIn(output)].includes(sha256))
+  if (named.length === 0 || !(await isDamaged(store, sha256))) return []
   await store.delete(blobKey(sha256))
-  const dropped: string[] = []
-  for (const [node, { output, key }] of await nodeRecords(store, run)) {
-    if (![...blobsIn(output)].includes(sha256)) continue
+  for (const [node, { key }] of named) {
     if (key) await forget(store, key)
     await forgetNode(store, run, node)
-    dropped.push(node)
   }
-  return dropped
+  return named.map(([node]) => node)
 }
 
 /** Whether its bytes are not those of its digest. */

@@ -38,6 +38,8 @@ export interface Lease {
   renew(): Promise<boolean>
   /** Lets the next one take it at once. */
   release(): Promise<void>
+  /** As `release`, and leaves nothing behind: for leases of many names, whose epochs nobody speaks of. */
+  forget(): Promise<void>
 }
 
 /** @returns null when somebody else holds it. */
@@ -96,6 +98,12 @@ class HeldLease implements Lease {
   async release(): Promise<void> {
     this.#lost = true
     await this.store.create(`${folderOf(this.name, this.epoch)}/${RELEASED}`, new Uint8Array())
+  }
+
+  async forget(): Promise<void> {
+    this.#lost = true
+    await removeRenewals(this.store, this.name, this.epoch)
+    await this.store.delete(epochKey(this.name, this.epoch))
   }
 
   /** Leaves the two newest renewals: a listing that runs meanwhile misses at most the newest. */
