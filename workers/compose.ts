@@ -15,6 +15,7 @@ import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temp
 import { createApprovalActivities, type ApprovalActivities } from '../activities/approvals.ts'
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
 import { createNotifyActivities, type NotifyActivities } from '../activities/notify.ts'
+import { createTriggerActivities, endedRunsOf, type TriggerActivities } from '../activities/triggers.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
 import { openPorts } from './ports.ts'
@@ -24,7 +25,7 @@ export interface Composition {
   readonly store: ObjectStore
   readonly services: ServiceHost
   readonly bookkeeping: Bookkeeping
-  readonly people: ApprovalActivities & NotifyActivities
+  readonly people: ApprovalActivities & NotifyActivities & TriggerActivities
   readonly stepPorts: StepPorts
   readonly inThread: RunBody
   readonly asJob: RunBody
@@ -65,7 +66,14 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
       codeVersion,
       requestStop: (session, by) => requestStop(store, session, by),
     }),
-    people: { ...createApprovalActivities(store), ...createNotifyActivities(config.notify) },
+    people: {
+      ...createApprovalActivities(store),
+      ...createNotifyActivities(config.notify),
+      ...createTriggerActivities({
+        ...{ store, projectDir: config.projectDir, bundleDir: config.bundleDir },
+        endedRuns: endedRunsOf(client),
+      }),
+    },
     stepPorts: {
       store,
       storeAt: config.store,

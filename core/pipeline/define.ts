@@ -4,6 +4,7 @@ import type { When } from './conditions.ts'
 import type { MapOptions, StepOptions } from './options.ts'
 import type { Ref } from './ref.ts'
 import type { Fitting, FittingOver, ItemOf } from './wiring.ts'
+import type { Trigger } from './triggers.ts'
 
 /** Adds nodes to the plan and returns references to what they will give. Ids are durable: renaming one is a migration. */
 export interface StepFunction {
@@ -52,15 +53,6 @@ type Needed<Name extends string, Wanted, Given> =
 
 type NameIn<Input> = keyof Input & string
 
-export type Trigger =
-  { readonly kind: 'manual' } | { readonly kind: 'new-images'; readonly dataset: string; readonly atLeast: number }
-
-/** Recorded with the pipeline: start when a dataset has this many new images. */
-export const onNewImages = (options: { readonly dataset: string; readonly atLeast: number }): Trigger => ({
-  kind: 'new-images',
-  ...options,
-})
-
 export interface BuildTools<P extends z.ZodObject, I extends z.ZodObject> {
   /** Values, checked: ordinary `if`s and loops may read them. */
   readonly params: z.output<P>
@@ -80,7 +72,10 @@ export interface PipelineDefinition<
   readonly name: string
   /** One sentence for lists; the first sentence of the file's opening comment is a good one. */
   readonly description?: string
+  /** One of `triggers`, as it was written before there could be several. */
   readonly trigger?: Trigger
+  /** What starts runs without a person. */
+  readonly triggers?: readonly Trigger[]
   readonly params: P
   /**
    * What other pipelines pass on to this one with `step.pipeline`. Where it is started by itself, they are given as the

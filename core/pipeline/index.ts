@@ -5,15 +5,7 @@
 
 export { all, any, atLeast, not, toCondition, type When } from './conditions.ts'
 export type { Artifacts, Content, OpenBlob, UserStepContext } from './context.ts'
-export {
-  definePipeline,
-  isPipeline,
-  onNewImages,
-  type BuildTools,
-  type PipelineDefinition,
-  type StepFunction,
-  type Trigger,
-} from './define.ts'
+export { definePipeline, isPipeline, type BuildTools, type PipelineDefinition, type StepFunction } from './define.ts'
 export { fail } from './fail.ts'
 export type { CacheOptions, MapOptions, StepOptions } from './options.ts'
 export {
@@ -28,3 +20,13 @@ export {
 } from './own-steps.ts'
 export { isForeign, ITEM, makeRef, makeWired, refOf, templateOf, type Ref, type RefOf } from './ref.ts'
 export type { Wired } from './wiring.ts'
+export {
+  onDrift,
+  onNewImages,
+  onRefMoved,
+  onRunEnd,
+  onSchedule,
+  onWebhook,
+  type Overlap,
+  type Trigger,
+} from './triggers.ts'

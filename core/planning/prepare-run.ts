@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { PlatformError } from '#core/errors'
 import { codeVersion, installationRoot } from '#core/execution'
 import type { Plan } from '#core/plan'
-import { createRun, readRun, type RunRecord } from '#core/runs'
+import { createRun, readRun, type RunCause, type RunRecord } from '#core/runs'
 import { canonicalJson, putBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { buildPlan } from './build-plan.ts'
 import { loadPipelines, type LoadedPipeline } from './load.ts'
@@ -70,6 +70,8 @@ export interface RunRequest {
   readonly by: string
   /** Made from the pipeline's name and the time where left out. */
   readonly runId?: string
+  /** What made it start, where that was not a person's command. */
+  readonly cause?: RunCause
 }
 
 /**
@@ -79,7 +81,7 @@ export interface RunRequest {
  * @throws {PlatformError} `INVALID_NAME`; `RUN_NOT_RESUMABLE` where the id belongs to another plan; those of `planRun`.
  */
 export async function prepareRun(ports: PlanningPorts, request: RunRequest): Promise<RunRecord> {
-  const { pipeline, params, by, runId: id = newRunId(pipeline) } = request
+  const { pipeline, params, by, cause, runId: id = newRunId(pipeline) } = request
   const plan = await planRun(ports, pipeline, params)
   if (!/^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$/.test(id))
     throw new PlatformError(
@@ -87,7 +89,7 @@ export async function prepareRun(ports: PlanningPorts, request: RunRequest): Pro
       `run id "${id}" must be lower-case letters, digits and hyphens, at most 80`,
       { id },
     )
-  const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString() }
+  const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString(), ...(cause && { cause }) }
   if (await createRun(ports.store, record)) return record
   const standing = await readRun(ports.store, id)
   if (standing.plan.digest !== plan.digest)
