@@ -109,7 +109,9 @@ const parts = {
     async build() {
       const written = await buildEntries(Object.keys(entries))
       removeOldChunks(written)
-      writeFileSync(path.join(dist, 'code-versions.json'), JSON.stringify(await codeVersions(root), null, 2))
+      const { versions, files } = await codeVersions(root)
+      writeFileSync(path.join(dist, 'code-versions.json'), JSON.stringify(versions, null, 2))
+      writeFileSync(path.join(dist, 'code-files.json'), JSON.stringify(files))
     },
   },
   workflows: {

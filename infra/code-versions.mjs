@@ -23,13 +23,20 @@ const BODIES = {
   'run-batch-task': 'batch',
 }
 
-/** @returns step name → SHA-256 over the paths and bytes of all sources reached, and the lockfile. */
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
+
+/**
+ * @returns `versions`: step name → SHA-256 over the paths and bytes of all sources reached, and the lockfile; `files`:
+ *   each of these digests → path → SHA-256 of what it is made of.
+ */
 export async function codeVersions(root) {
   const esbuild = await import('esbuild')
   const modules = [...new Set(Object.values(BODIES))].filter((name) =>
     existsSync(path.join(root, `core/${name}/index.ts`)),
   )
+  const lockfile = readFileSync(path.join(root, 'package-lock.json'))
   const digests = new Map()
+  const files = {}
   for (const name of modules) {
     const { metafile } = await esbuild.build({
       absWorkingDir: root,
@@ -43,13 +50,17 @@ export async function codeVersions(root) {
       metafile: true,
       logLevel: 'silent',
     })
-    const hash = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json')))
-    for (const file of Object.keys(metafile.inputs).sort())
-      hash
-        .update(file)
-        .update('\0')
-        .update(readFileSync(path.join(root, file)))
-    digests.set(name, hash.digest('hex'))
+    const hash = createHash('sha256').update(lockfile)
+    const parts = { 'package-lock.json': sha256(lockfile) }
+    for (const file of Object.keys(metafile.inputs).sort()) {
+      const bytes = readFileSync(path.join(root, file))
+      hash.update(file).update('\0').update(bytes)
+      parts[file] = sha256(bytes)
+    }
+    const digest = hash.digest('hex')
+    digests.set(name, digest)
+    files[digest] = parts
   }
-  return Object.fromEntries(Object.entries(BODIES).map(([step, module]) => [step, digests.get(module)]))
+  const versions = Object.fromEntries(Object.entries(BODIES).map(([step, module]) => [step, digests.get(module)]))
+  return { versions, files }
 }

@@ -1,14 +1,26 @@
+/** What the built-in steps are made of, as the build wrote it. */
+
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { installationRoot } from './entry-point.ts'
 
-let versions: Readonly<Record<string, string>> | undefined
+type Files = Readonly<Record<string, string>>
 
-/** Digest of everything that a built-in step's body is made of, as the build wrote it. */
+let versions: Readonly<Record<string, string>> | undefined
+let files: Readonly<Record<string, Files>> | undefined
+
+/** Digest of everything that a built-in step's body is made of. */
 export function codeVersion(step: string): string {
-  versions ??= JSON.parse(readFileSync(path.join(installationRoot(), 'dist/code-versions.json'), 'utf8')) as Record<
-    string,
-    string
-  >
+  versions ??= readBuilt<Readonly<Record<string, string>>>('code-versions.json')
   return versions[step] ?? 'unversioned'
+}
+
+/** The files behind a code version, by path, with the digest of each; null for one that this build does not have. */
+export function codeFiles(version: string): Files | null {
+  files ??= readBuilt<Readonly<Record<string, Files>>>('code-files.json')
+  return files[version] ?? null
+}
+
+function readBuilt<T>(name: string): T {
+  return JSON.parse(readFileSync(path.join(installationRoot(), 'dist', name), 'utf8')) as T
 }

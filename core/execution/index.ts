@@ -1,6 +1,6 @@
 /** Runs the bodies of steps: the context they get, the registry of built-in bodies, the threads and jobs that host them. */
 
-export { codeVersion } from './code-versions.ts'
+export { codeFiles, codeVersion } from './code-versions.ts'
 export type { Progress, StepContext } from './context.ts'
 export { entryPoint, installationRoot, type EntryPoint } from './entry-point.ts'
 export { runAsJob, type BodyResult, type JobHost, type JobRequest } from './run-as-job.ts'

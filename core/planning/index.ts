@@ -7,6 +7,8 @@ export { paramsSchema, parseParams } from './params.ts'
 export {
   availablePipelines,
   findPipeline,
+  keepRun,
+  planAgain,
   planLoaded,
   planRun,
   prepareRun,

@@ -2,12 +2,14 @@
 
 import { randomBytes } from 'node:crypto'
 import { PlatformError } from '#core/errors'
-import { codeVersion, installationRoot } from '#core/execution'
+import { codeFiles, codeVersion, installationRoot } from '#core/execution'
 import type { Plan } from '#core/plan'
-import { createRun, readRun, type RunCause, type RunRecord } from '#core/runs'
-import { canonicalJson, putBlob, sha256Hex, type ObjectStore } from '#core/storage'
+import { isPipeline } from '#core/pipeline'
+import { keepCode, readCode } from '#core/reuse'
+import { createRun, readRun, runToCompareWith, type RunBase, type RunCause, type RunRecord } from '#core/runs'
+import { putBlob, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { buildPlan } from './build-plan.ts'
-import { loadPipelines, type LoadedPipeline } from './load.ts'
+import { importBundle, loadPipelines, type LoadedPipeline } from './load.ts'
 
 export interface PlanningPorts {
   readonly store: ObjectStore
@@ -56,11 +58,45 @@ export async function planLoaded(store: ObjectStore, loaded: LoadedPipeline, par
     stepFile: (file) => code.get(file)?.digest,
     placeOf,
   })
+  const steps = Object.fromEntries([...code].map(([file, { digest: version }]) => [file, version]))
   const records = [...code.values()].map(({ digest: version, files }) =>
-    store.create(`code/${version}.json`, Buffer.from(canonicalJson({ files }))),
+    keepCode(store, version, version === digest ? { files, steps } : { files }),
   )
-  await Promise.all([putBlob(store, bundle), ...records])
+  await Promise.all([putBlob(store, bundle), keepBuiltIn(store, plan), ...records])
   return plan
+}
+
+/**
+ * A plan of the same pipeline, with the code that another plan was made of and other parameters. Built-in steps are those
+ * of this installation.
+ *
+ * @throws {PlatformError} `OBJECT_NOT_FOUND` when that code is no longer kept; those of `planLoaded`.
+ */
+export async function planAgain(
+  { store, bundleDir }: Pick<PlanningPorts, 'store' | 'bundleDir'>,
+  { pipeline, codeVersion: digest }: Plan,
+  params: unknown,
+): Promise<Plan> {
+  const module = await importBundle(await readBlob(store, digest), digest, bundleDir, pipeline)
+  if (!isPipeline(module.default))
+    throw new PlatformError('PIPELINE_INVALID', `the stored code of ${pipeline} defines no pipeline`, { digest })
+  const steps = (await readCode(store, digest))?.steps ?? {}
+  const plan = buildPlan(module.default, params, {
+    pipeline: digest,
+    bundle: digest,
+    builtIn: codeVersion,
+    stepFile: (file) => steps[file],
+  })
+  await keepBuiltIn(store, plan)
+  return plan
+}
+
+async function keepBuiltIn(store: ObjectStore, { nodes }: Plan): Promise<void> {
+  const versions = new Set(nodes.filter(({ bundle }) => bundle === null).map((node) => node.codeVersion))
+  for (const version of versions) {
+    const files = codeFiles(version)
+    if (files) await keepCode(store, version, { files })
+  }
 }
 
 export interface RunRequest {
@@ -72,6 +108,8 @@ export interface RunRequest {
   readonly runId?: string
   /** What made it start, where that was not a person's command. */
   readonly cause?: RunCause
+  /** The run whose results it takes over where they still hold. */
+  readonly basedOn?: RunBase
 }
 
 /**
@@ -81,17 +119,36 @@ export interface RunRequest {
  * @throws {PlatformError} `INVALID_NAME`; `RUN_NOT_RESUMABLE` where the id belongs to another plan; those of `planRun`.
  */
 export async function prepareRun(ports: PlanningPorts, request: RunRequest): Promise<RunRecord> {
-  const { pipeline, params, by, cause, runId: id = newRunId(pipeline) } = request
-  const plan = await planRun(ports, pipeline, params)
+  return keepRun(ports.store, await planRun(ports, request.pipeline, request.params), request)
+}
+
+/**
+ * As `prepareRun`, with a plan that is made already.
+ *
+ * @throws {PlatformError} `INVALID_NAME`; `RUN_NOT_RESUMABLE` where the id belongs to another plan.
+ */
+export async function keepRun(
+  store: ObjectStore,
+  plan: Plan,
+  { by, cause, basedOn, runId: id = newRunId(plan.pipeline) }: Omit<RunRequest, 'pipeline' | 'params'>,
+): Promise<RunRecord> {
   if (!/^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$/.test(id))
     throw new PlatformError(
       'INVALID_NAME',
       `run id "${id}" must be lower-case letters, digits and hyphens, at most 80`,
       { id },
     )
-  const record: RunRecord = { run: id, plan, by, startedAt: new Date().toISOString(), ...(cause && { cause }) }
-  if (await createRun(ports.store, record)) return record
-  const standing = await readRun(ports.store, id)
+  const record: RunRecord = {
+    run: id,
+    plan,
+    by,
+    startedAt: new Date().toISOString(),
+    comparedWith: basedOn?.run ?? (await runToCompareWith(store, plan.pipeline)),
+    ...(cause && { cause }),
+    ...(basedOn && { basedOn }),
+  }
+  if (await createRun(store, record)) return record
+  const standing = await readRun(store, id)
   if (standing.plan.digest !== plan.digest)
     throw new PlatformError('RUN_NOT_RESUMABLE', `run "${id}" exists with another plan; choose another id`, { id })
   return standing

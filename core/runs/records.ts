@@ -5,7 +5,7 @@
 
 import { PlatformError } from '#core/errors'
 import { presentPlan, UnknownPlanFormat, type Json, type Plan } from '#core/plan'
-import { canonicalJson, type ObjectStore } from '#core/storage'
+import { canonicalJson, namesUnder, type ObjectStore } from '#core/storage'
 import type { Basis, RunStatus, StepOrigin } from './types.ts'
 
 export interface RunRecord {
@@ -67,14 +67,56 @@ export interface OutcomeRecord {
   readonly endedAt: string
 }
 
+/** Newest first, since listings ascend. */
+const indexKey = ({ run, plan, startedAt }: RunRecord): string =>
+  `${indexPrefix(plan.pipeline)}${String(LAST_MS - Date.parse(startedAt)).padStart(13, '0')}-${run}`
+const indexPrefix = (pipeline: string): string => `pipelines/${pipeline}/runs/`
+const LAST_MS = 9_999_999_999_999
+const derivedPrefix = (run: string): string => `runs/${run}/derived/`
+
 const runKey = (run: string): string => `runs/${run}/plan.json`
 const nodeKey = (run: string, node: string): string => `runs/${run}/nodes/${node}.json`
 const generationKey = (run: string, generation: number, name: string): string =>
   `runs/${run}/g${String(generation).padStart(4, '0')}/${name}.json`
 
-/** @returns false when the run exists already. */
-export function createRun(store: ObjectStore, record: RunRecord): Promise<boolean> {
+/**
+ * Writes a run, and first from where it is found: the list of its pipeline, and the run that it is based on. What these
+ * name and does not exist is a run whose start was cut short.
+ *
+ * @returns false when the run exists already.
+ */
+export async function createRun(store: ObjectStore, record: RunRecord): Promise<boolean> {
+  if (await store.head(runKey(record.run))) return false
+  await store.create(indexKey(record), new Uint8Array())
+  if (record.basedOn) await store.create(derivedPrefix(record.basedOn.run) + record.run, new Uint8Array())
   return store.create(runKey(record.run), encode(record))
+}
+
+/** Ids of runs of one pipeline, newest first. */
+export async function runsOf(store: ObjectStore, pipeline: string, limit: number): Promise<readonly string[]> {
+  const ids: string[] = []
+  for await (const { key } of store.list(indexPrefix(pipeline), { limit }))
+    ids.push(key.slice(indexPrefix(pipeline).length + 14))
+  return ids
+}
+
+const CANDIDATES = 5
+
+/** The earlier run that a new one of this pipeline is compared with: the newest completed one among the last few, else the newest. */
+export async function runToCompareWith(store: ObjectStore, pipeline: string): Promise<string | null> {
+  const runs = await runsOf(store, pipeline, CANDIDATES)
+  for (const run of runs) {
+    const outcome = await readOutcome(store, run, await lastGeneration(store, run))
+    if (outcome?.status === 'completed') return run
+  }
+  return runs[0] ?? null
+}
+
+/** Ids of the runs that took over results of this one. */
+export async function runsBasedOn(store: ObjectStore, run: string): Promise<readonly string[]> {
+  const ids: string[] = []
+  for await (const { key } of store.list(derivedPrefix(run))) ids.push(key.slice(derivedPrefix(run).length))
+  return ids
 }
 
 /** @throws {PlatformError} `RUN_NOT_FOUND`, `PLAN_FORMAT_UNKNOWN`. */
@@ -91,13 +133,8 @@ export async function readRun(store: ObjectStore, run: string): Promise<RunRecor
 }
 
 /** Ids of all runs, oldest name first. */
-export async function listRunIds(store: ObjectStore): Promise<readonly string[]> {
-  const ids: string[] = []
-  for await (const { key } of store.list('runs/')) {
-    const match = /^runs\/([^/]+)\/plan\.json$/.exec(key)
-    if (match) ids.push(match[1]!)
-  }
-  return ids
+export function listRunIds(store: ObjectStore): Promise<readonly string[]> {
+  return namesUnder(store, 'runs')
 }
 
 export function readNode(store: ObjectStore, run: string, node: string): Promise<NodeRecord | null> {

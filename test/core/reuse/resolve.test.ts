@@ -102,8 +102,8 @@ describe('a node of a plain run', () => {
   it('names the files whose change made its code another one', async () => {
     await open('one')
     await open('two', { comparedWith: 'one' })
-    await keepCode(store, 'c1', { 'core/embedding/patch.ts': '1', 'core/images/decode.ts': '1' })
-    await keepCode(store, 'c2', { 'core/embedding/patch.ts': '2', 'core/images/decode.ts': '1' })
+    await keepCode(store, 'c1', { files: { 'core/embedding/patch.ts': '1', 'core/images/decode.ts': '1' } })
+    await keepCode(store, 'c2', { files: { 'core/embedding/patch.ts': '2', 'core/images/decode.ts': '1' } })
     await carryOut('one', node(), { k: 1 }, 1)
     code = 'c2'
     expect(told(await carryOut('two', node(), { k: 1 }, 1))).toBe('run: code of step changed: core/embedding/patch.ts')
