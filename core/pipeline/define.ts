@@ -13,7 +13,7 @@ export interface StepFunction {
     id: string,
     step: StepDefinition<I, O>,
     input: Fitting<z.input<I>, Given>,
-    options?: StepOptions<NameIn<z.input<I>>>,
+    options?: StepOptions<Extract<keyof z.input<I>, string>>,
   ): Ref<z.output<O>>
 
   /**
@@ -31,7 +31,7 @@ export interface StepFunction {
       /** The step's input for one item; called once, at submit. */
       readonly input: (item: Ref<ItemOf<Over>>) => Fitting<z.input<I>, Given>
     },
-    options?: MapOptions<NameIn<z.input<I>>>,
+    options?: MapOptions<Extract<keyof z.input<I>, string>>,
   ): Ref<Table<z.output<O>>>
 
   /**
@@ -50,8 +50,6 @@ export interface StepFunction {
 /** A field that may be left out where nothing in it is required. */
 type Needed<Name extends string, Wanted, Given> =
   Record<never, never> extends Wanted ? { readonly [K in Name]?: Given } : { readonly [K in Name]: Given }
-
-type NameIn<Input> = keyof Input & string
 
 export interface BuildTools<P extends z.ZodObject, I extends z.ZodObject> {
   /** Values, checked: ordinary `if`s and loops may read them. */

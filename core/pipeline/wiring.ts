@@ -75,9 +75,23 @@ type Wrong<
   Wanted,
   Given,
   Path extends string,
-> = `${Path extends '' ? 'the input' : Path} takes ${Sort<Wanted>}, not ${SortOf<Given>}`
+> = `${Path extends '' ? 'the input' : Path} takes ${SortWith<Wanted, Lacking<Wanted, Valued<Given>>>}, not ${SortOf<Given>}`
 
-type SortOf<Given> = Given extends RefOf<infer V> ? Sort<V> : Sort<Given>
+type SortWith<T, Field extends string> = [Field] extends [never] ? Sort<T> : `${Sort<T>} with ${Field}`
+
+/** Names of the fields that tell two objects apart, or the rows of two tables. */
+type Lacking<Wanted, Given> =
+  Wanted extends Table<infer A>
+    ? Given extends Table<infer B>
+      ? Lacking<A, B>
+      : never
+    : [Sort<Wanted>, Sort<Given>] extends ['an object', 'an object']
+      ? Exclude<keyof Wanted, keyof Given> & string
+      : never
+
+type Valued<Given> = Given extends RefOf<infer V> ? V : Given
+
+type SortOf<Given> = Sort<Valued<Given>>
 
 /** What people call values of this type: an artifact by its kind, a choice by its text. */
 type Sort<T> = unknown extends T
