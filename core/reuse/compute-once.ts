@@ -8,13 +8,23 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { isPlatformError } from '#core/errors'
+import type { Json } from '#core/plan'
 import { acquireLease, readLease, type Lease, type ObjectStore } from '#core/storage'
-import { lookUp, type CacheEntry } from './cache.ts'
+import { lookUp, remember, type CacheEntry } from './cache.ts'
 
+export interface OncePorts {
+  readonly store: ObjectStore
+  /** No other process carries out steps: then nothing is written to the store for it. */
+  readonly alone: boolean
+  /** Takes work that nobody waits for. */
+  readonly later: (work: Promise<unknown>) => void
+}
+
+/** Who computes what. */
 export interface Claim {
   readonly key: string
-  /** Who computes, for those that wait. */
   readonly run: string
+  readonly node: string
 }
 
 export interface ClaimHooks {
@@ -22,59 +32,80 @@ export interface ClaimHooks {
   onProgress(progress: { readonly done: number; readonly unit: string; readonly waiting: string }): void
 }
 
-export type Computed<T> =
-  { readonly by: 'us'; readonly value: T } | { readonly by: 'other'; readonly entry: CacheEntry }
+export type Computed =
+  { readonly by: 'us'; readonly output: Json } | { readonly by: 'other'; readonly entry: CacheEntry }
 
 const TTL_MS = 30_000
 const RENEW_MS = 10_000
 const LOOK_MS = 500
 
-interface InProcess {
+interface Shared {
   readonly run: string
-  readonly ended: Promise<void>
+  /** Null where it failed. */
+  readonly result: Promise<CacheEntry | null>
 }
-const computing = new WeakMap<ObjectStore, Map<string, InProcess>>()
+const computing = new WeakMap<ObjectStore, Map<string, Shared>>()
 
-/** @param body - computes, and remembers the result under the key before it returns. */
-export async function computeOnce<T>(
-  store: ObjectStore,
+/** @param body - computes; its result is remembered here, for equal steps to come. */
+export async function computeOnce(
+  ports: OncePorts,
   claim: Claim,
   hooks: ClaimHooks,
-  body: () => Promise<T>,
-): Promise<Computed<T>> {
-  const here = computing.get(store) ?? new Map<string, InProcess>()
-  computing.set(store, here)
+  body: () => Promise<Json>,
+): Promise<Computed> {
+  const here = computing.get(ports.store) ?? new Map<string, Shared>()
+  computing.set(ports.store, here)
   for (let other = here.get(claim.key); other; other = here.get(claim.key)) {
     tellWaiting(hooks, other.run)
-    await unlessAborted(hooks.signal, other.ended)
-    const entry = await remembered(store, claim.key)
+    const entry = await unlessAborted(hooks.signal, other.result)
     if (entry) return { by: 'other', entry }
   }
-  let end!: () => void
-  here.set(claim.key, { run: claim.run, ended: new Promise((resolve) => (end = resolve)) })
+  const { run, node, key } = claim
+  let share!: (entry: CacheEntry | null) => void
+  const shared: Shared = { run, result: new Promise((resolve) => (share = resolve)) }
+  const leave = (): void => {
+    if (here.get(key) === shared) here.delete(key)
+  }
+  here.set(key, shared)
   try {
-    return await acrossProcesses(store, claim, hooks, body)
-  } finally {
-    here.delete(claim.key)
-    end()
+    const { computed, kept } = await acrossProcesses(ports, claim, hooks, body)
+    ports.later(kept.finally(leave))
+    share(computed.by === 'us' ? { output: computed.output, run, node } : computed.entry)
+    return computed
+  } catch (error) {
+    leave()
+    share(null)
+    throw error
   }
 }
 
-async function acrossProcesses<T>(
-  store: ObjectStore,
+interface Kept {
+  readonly computed: Computed
+  /** Until others find the result in the store. */
+  readonly kept: Promise<void>
+}
+
+async function acrossProcesses(
+  { store, alone }: OncePorts,
   claim: Claim,
   hooks: ClaimHooks,
-  body: () => Promise<T>,
-): Promise<Computed<T>> {
-  const lease = await leaseOrResult(store, claim, hooks)
-  if ('output' in lease) return { by: 'other', entry: lease }
-  const renewing = setInterval(() => void lease.renew().catch(() => false), RENEW_MS)
-  try {
-    return { by: 'us', value: await body() }
-  } finally {
+  body: () => Promise<Json>,
+): Promise<Kept> {
+  const lease = alone ? null : await leaseOrResult(store, claim, hooks)
+  if (lease && 'output' in lease) return { computed: { by: 'other', entry: lease }, kept: Promise.resolve() }
+  const renewing = setInterval(() => void lease?.renew().catch(() => false), RENEW_MS)
+  const end = async (): Promise<void> => {
     clearInterval(renewing)
     // It would run out by itself.
-    await lease.forget().catch(() => undefined)
+    await lease?.forget().catch(() => undefined)
+  }
+  try {
+    const output = await body()
+    const { key, run, node } = claim
+    return { computed: { by: 'us', output }, kept: remember(store, key, { output, run, node }).finally(end) }
+  } catch (error) {
+    await end()
+    throw error
   }
 }
 
@@ -83,8 +114,8 @@ async function leaseOrResult(store: ObjectStore, { key, run }: Claim, hooks: Cla
   const name = `claims/${key}`
   for (;;) {
     const lease = await orGone(acquireLease(store, name, { holder: run, ttlMs: TTL_MS }))
-    const entry = await remembered(store, key)
-    if (entry) {
+    const entry = await lookUp(store, key)
+    if (entry && typeof entry === 'object') {
       await lease?.forget()
       return entry
     }
@@ -103,11 +134,6 @@ async function orGone<T>(reading: Promise<T | null>): Promise<T | null> {
     if (isPlatformError(error) && error.code === 'OBJECT_NOT_FOUND') return null
     throw error
   }
-}
-
-async function remembered(store: ObjectStore, key: string): Promise<CacheEntry | null> {
-  const entry = await lookUp(store, key)
-  return typeof entry === 'string' ? null : entry
 }
 
 function tellWaiting({ onProgress }: ClaimHooks, run: string): void {

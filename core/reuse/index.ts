@@ -3,7 +3,7 @@
 export { artifactTrouble, type ArtifactTrouble } from './artifacts.ts'
 export { keyedInput, sameBasis, type Keyed } from './basis.ts'
 export { cacheKey, forget, lookUp, remember, type CacheEntry } from './cache.ts'
-export { computeOnce, type Claim, type ClaimHooks, type Computed } from './compute-once.ts'
+export { computeOnce, type Claim, type ClaimHooks, type Computed, type OncePorts } from './compute-once.ts'
 export { keepCode, readCode, type CodeRecord } from './code.ts'
 export { lineageOf, type Lineage } from './lineage.ts'
 export { dropDamagedBlob } from './repair.ts'

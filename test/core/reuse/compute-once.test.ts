@@ -1,22 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { computeOnce, remember } from '#core/reuse'
+import { computeOnce } from '#core/reuse'
 import { acquireLease, createMemoryStore, type ObjectStore } from '#core/storage'
 
 const key = 'a'.repeat(64)
 
-function caller(store: ObjectStore, run: string, body: () => Promise<number>) {
+function caller(store: ObjectStore, run: string, body: () => Promise<number>, alone = false) {
+  const background: Promise<unknown>[] = []
   const told: string[] = []
   const abort = new AbortController()
   const hooks = {
     signal: abort.signal,
     onProgress: ({ waiting }: { readonly waiting: string }) => void told.push(waiting),
   }
-  const result = computeOnce(store, { key, run }, hooks, async () => {
-    const output = await body()
-    await remember(store, key, { output, run, node: 'n' })
-    return output
-  })
-  return { result, told, abort }
+  const ports = { store, alone, later: (work: Promise<unknown>) => void background.push(work) }
+  const result = computeOnce(ports, { key, run, node: 'n' }, hooks, body)
+  return { result, told, abort, settled: () => Promise.all(background) }
 }
 
 /** A body that a test ends. */
@@ -54,7 +52,7 @@ describe('equal steps at the same time', () => {
     await work.started
     const others = [caller(store, 'two', never), caller(store, 'three', never)]
     work.end(7)
-    expect(await first.result).toEqual({ by: 'us', value: 7 })
+    expect(await first.result).toEqual({ by: 'us', output: 7 })
     for (const other of others) {
       expect(await other.result).toEqual({ by: 'other', entry: { output: 7, run: 'one', node: 'n' } })
       expect(other.told[0]).toBe('run one computes the same step')
@@ -81,7 +79,7 @@ describe('equal steps at the same time', () => {
     const second = caller(store, 'two', async () => 8)
     work.end(new Error('out of memory'))
     await expect(first.result).rejects.toThrow('out of memory')
-    expect(await second.result).toEqual({ by: 'us', value: 8 })
+    expect(await second.result).toEqual({ by: 'us', output: 8 })
   })
 
   it('stop waiting when they are cancelled', async () => {
@@ -97,8 +95,20 @@ describe('equal steps at the same time', () => {
     const store = createMemoryStore()
     const created: string[] = []
     const counting = seenFromElsewhere(store, (object) => created.push(object))
-    await caller(counting, 'one', async () => 1).result
+    const one = caller(counting, 'one', async () => 1)
+    await one.result
+    await one.settled()
     expect(created).toEqual([`leases/claims/${key}/0000000001.json`, `cache/steps/aa/${key}.json`])
     for await (const { key: left } of store.list('leases/')) expect.unreachable(left)
+  })
+
+  it('cost no write where one process carries out all steps', async () => {
+    const created: string[] = []
+    const counting = seenFromElsewhere(createMemoryStore(), (object) => created.push(object))
+    const one = caller(counting, 'one', async () => 1, true)
+    const two = caller(counting, 'two', never, true)
+    expect(await two.result).toMatchObject({ by: 'other', entry: { output: 1, run: 'one' } })
+    await one.settled()
+    expect(created).toEqual([`cache/steps/aa/${key}.json`])
   })
 })
