@@ -10,12 +10,12 @@ import { HandOver, type BodyHooks, type BodyRequest, type Progress } from '#core
 import type { SessionState } from '#core/labelling'
 import type { Spoken } from '#core/log'
 import type { Json } from '#core/plan'
-import { remember } from '#core/reuse'
+import type { CacheEntry } from '#core/reuse'
 import { readNode, recordNode, StepLog } from '#core/runs'
 import type { StepDefinition } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
-import type { StepCall } from '../workflows/types.ts'
+import type { Decision, StepCall } from '../workflows/types.ts'
 import type { StepResult } from '../workflows/proxies.ts'
 
 export type RunBody = (request: BodyRequest, hooks: BodyHooks) => Promise<unknown>
@@ -30,6 +30,10 @@ export interface StepPorts {
   readonly sessionHost?: string
   /** Tells the workflow that called about its labelling session. */
   readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
+  /** Lets an equal step of another run take the result; nobody waits for it. */
+  readonly rememberLater: (key: string, entry: CacheEntry) => void
+  /** Decides what a completed node gives its turn. */
+  readonly follow: (call: StepCall, output: Json, signal: AbortSignal) => Promise<readonly Decision[]>
 }
 
 export type StepActivity = (call: StepCall) => Promise<StepResult>
@@ -41,33 +45,57 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
   return async (call) => {
     const { info, cancellationSignal } = Context.current()
     const startedAt = new Date().toISOString()
+    const heartbeat = startHeartbeat()
     try {
-      const before = await readNode(ports.store, call.run, call.node)
-      if (before) return { output: before.output, origin: 'recovered', attempts: info.attempt }
-      const heartbeat = startHeartbeat()
-      const session = sessionTeller(ports, info.workflowExecution!.workflowId)
-      const log = new StepLog({ store: ports.store, run: call.run, node: call.node, attempt: info.attempt })
-      try {
-        const raw = await runBody(requestOf(ports, call, info.attempt, info.scheduleToCloseTimeoutMs), {
-          signal: signalFor(cancellationSignal),
-          onProgress: heartbeat.report,
-          onSession: session.tell,
-          onLog: (line) => log.write(line),
-        })
-        await session.flush()
-        const output = checkOutput(ports, call, raw)
-        return await keep(ports, call, output, { startedAt, attempts: info.attempt })
-      } catch (error) {
-        log.write(lastWords(error, cancellationSignal))
-        throw error
-      } finally {
-        await log.close()
-        heartbeat.stop()
+      const done = async (output: Json, origin: StepResult['origin']): Promise<StepResult> => {
+        const next = await ports.follow(call, output, cancellationSignal)
+        return { output, origin, attempts: info.attempt, ...(next.length > 0 && { next }) }
       }
+      const before = await readNode(ports.store, call.run, call.node)
+      if (before) return await done(before.output, 'recovered')
+      const session = sessionTeller(ports, info.workflowExecution!.workflowId)
+      const output = await carryOut(ports, runBody, call, {
+        attempt: info.attempt,
+        timeoutMs: info.scheduleToCloseTimeoutMs,
+        signal: signalFor(cancellationSignal),
+        onProgress: heartbeat.report,
+        onSession: session.tell,
+        lastWords: (error) => lastWords(error, cancellationSignal),
+      })
+      await session.flush()
+      return await done(await keep(ports, call, output, { startedAt, attempts: info.attempt }), 'ran')
     } catch (error) {
       if (cancellationSignal.aborted) throw interruption(cancellationSignal)
       throw toFailure(error)
+    } finally {
+      heartbeat.stop()
     }
+  }
+}
+
+interface Attempt extends Omit<BodyHooks, 'onLog'> {
+  readonly attempt: number
+  readonly timeoutMs: number
+  /** What the log of the step ends with where it fails. */
+  readonly lastWords?: (error: unknown) => Spoken
+}
+
+/** Runs the body of a step, keeps what it says, and checks what it gives. */
+export async function carryOut(
+  ports: Omit<StepPorts, 'follow'>,
+  runBody: RunBody,
+  call: StepCall,
+  { attempt, timeoutMs, lastWords, ...hooks }: Attempt,
+): Promise<Json> {
+  const log = new StepLog({ store: ports.store, run: call.run, node: call.node, attempt })
+  try {
+    const request = requestOf(ports, call, attempt, timeoutMs)
+    return checkOutput(ports, call, await runBody(request, { ...hooks, onLog: (line) => log.write(line) }))
+  } catch (error) {
+    log.write(lastWords?.(error) ?? { level: 'error', text: toPlatformError(error).message })
+    throw error
+  } finally {
+    await log.close()
   }
 }
 
@@ -110,7 +138,7 @@ function lastWords(error: unknown, signal: AbortSignal): Spoken {
     : { level: 'error', text: toPlatformError(error).message }
 }
 
-function requestOf(ports: StepPorts, call: StepCall, attempt: number, timeoutMs: number): BodyRequest {
+function requestOf(ports: Omit<StepPorts, 'follow'>, call: StepCall, attempt: number, timeoutMs: number): BodyRequest {
   return {
     step: call.step,
     input: call.input,
@@ -128,7 +156,7 @@ function requestOf(ports: StepPorts, call: StepCall, attempt: number, timeoutMs:
   }
 }
 
-function checkOutput({ steps }: StepPorts, call: StepCall, raw: unknown): Json {
+function checkOutput({ steps }: Pick<StepPorts, 'steps'>, call: StepCall, raw: unknown): Json {
   const schema = call.bundle ? undefined : steps.get(call.step)?.output
   if (!schema) return raw as Json
   const result = schema.safeParse(raw)
@@ -137,26 +165,27 @@ function checkOutput({ steps }: StepPorts, call: StepCall, raw: unknown): Json {
   return result.data as Json
 }
 
+/** @returns the output that stands. */
 async function keep(
-  { store }: StepPorts,
+  { store, rememberLater }: StepPorts,
   call: StepCall,
   output: Json,
   facts: { readonly startedAt: string; readonly attempts: number },
-): Promise<StepResult> {
+): Promise<Json> {
+  const { run, node, key, basis } = call
   const endedAt = new Date().toISOString()
-  const record = { output, origin: 'ran' as const, key: call.key, endedAt, reason: null, ...facts }
-  const kept = await recordNode(store, call.run, call.node, record)
-  if (call.key) await remember(store, call.key, { output: kept.output, run: call.run, node: call.node })
-  return { output: kept.output, origin: 'ran', attempts: facts.attempts }
+  const record = { output, origin: 'ran' as const, key, endedAt, reason: null, ...(basis && { basis }), ...facts }
+  const kept = await recordNode(store, run, node, record)
+  if (key) rememberLater(key, { output: kept.output, run, node })
+  return kept.output
 }
 
 /** Beats once a second with the newest progress, so that a dead worker and a cancellation are noticed within seconds. */
 function startHeartbeat(): { report(progress: Progress): void; stop(): void } {
   const context = Context.current()
   let latest: Progress | null = null
-  const beat = (): void => context.heartbeat(latest)
-  beat()
-  const timer = setInterval(beat, HEARTBEAT_MS)
+  // The first one only after a while: a step of milliseconds costs the server no heartbeat.
+  const timer = setInterval(() => context.heartbeat(latest), HEARTBEAT_MS)
   return {
     report: (progress) => (latest = progress),
     stop: () => clearInterval(timer),

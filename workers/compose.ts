@@ -6,13 +6,16 @@ import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { ServiceHost } from '#core/compute'
-import { codeVersion, runAsJob, runContainer, runInThread, type BodyRequest } from '#core/execution'
+import { codeVersion, runAsJob, runContainer, runInThread, ThreadPool, type BodyRequest } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
+import { remember, type CacheEntry } from '#core/reuse'
 import * as steps from '#core/steps'
 import { openStore, type ObjectStore } from '#core/storage'
 import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temporal/index.ts'
+import { createAdvance, type AdvanceActivity } from '../activities/advance.ts'
 import { createApprovalActivities, type ApprovalActivities } from '../activities/approvals.ts'
+import { Background } from '../activities/background.ts'
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
 import { createNotifyActivities, type NotifyActivities } from '../activities/notify.ts'
 import { createTriggerActivities, endedRunsOf, type TriggerActivities } from '../activities/triggers.ts'
@@ -26,13 +29,18 @@ export interface Composition {
   readonly services: ServiceHost
   readonly bookkeeping: Bookkeeping
   readonly people: ApprovalActivities & NotifyActivities & TriggerActivities
+  readonly advance: AdvanceActivity
   readonly stepPorts: StepPorts
   readonly inThread: RunBody
+  /** Steps of users' own: in a thread that has carried out the same bundle before. */
+  readonly warm: RunBody
   readonly asJob: RunBody
   readonly asContainer: RunBody
   /** Steps that deserve a Pod on a cluster, and a thread on one machine. */
   readonly inThreadOrJob: RunBody
   readonly log: Logger
+  /** Finishes what nobody waits for; to be called after the workers have ended. */
+  close(): Promise<void>
 }
 
 /** The built-in steps by name. */
@@ -41,6 +49,8 @@ export const builtInSteps: ReadonlyMap<string, steps.StepDefinition> = new Map(
     .filter((value): value is steps.StepDefinition & typeof value => typeof value === 'object' && 'policy' in value)
     .map((step) => [step.name, step as steps.StepDefinition]),
 )
+
+const ALL_QUEUES = ['pipeline', 'cpu', 'gpu'] as const
 
 /** A server that starts at the same time as we do may take this long. */
 const TEMPORAL_PATIENCE_MS = 10_000
@@ -56,6 +66,24 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const { jobHost, services } = await openPorts(config, store, log)
   const inThread: RunBody = (request, hooks) => runInThread(request, hooks, log)
   const asJob: RunBody = (request, hooks) => runAsJob(request, hooks, jobHost)
+  const pool = new ThreadPool({ log })
+  const warm: RunBody = (request, hooks) => pool.run(request, hooks)
+  const background = new Background((error) =>
+    log.warn({ err: error }, 'a result could not be remembered for other runs'),
+  )
+  const common = {
+    store,
+    storeAt: config.store,
+    steps: builtInSteps,
+    scratchDir: config.scratchDir,
+    bundleDir: config.bundleDir,
+    sessionHost: config.sessionHost,
+    tellSession: (workflowId: string, kind: string, state: unknown) =>
+      client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
+    rememberLater: (key: string, entry: CacheEntry) => background.start(remember(store, key, entry)),
+  }
+  const servesAll = ALL_QUEUES.every((queue) => config.queues.includes(queue))
+  const { advance, follow } = createAdvance({ ...common, codeVersion, warm, servesAll })
   return {
     connection,
     store,
@@ -74,22 +102,20 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
         endedRuns: endedRunsOf(client),
       }),
     },
-    stepPorts: {
-      store,
-      storeAt: config.store,
-      steps: builtInSteps,
-      scratchDir: config.scratchDir,
-      bundleDir: config.bundleDir,
-      sessionHost: config.sessionHost,
-      tellSession: (workflowId, kind, state) =>
-        client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
-    },
+    advance: { advance },
+    stepPorts: { ...common, follow },
     inThread,
+    warm,
     asJob,
     asContainer: (request, hooks) => runContainer(request, hooks, { jobs: jobHost.jobs, store, check: inThread }),
     inThreadOrJob: (request, hooks) =>
       config.compute === 'kubernetes' && !namesLocalFile(request) ? asJob(request, hooks) : inThread(request, hooks),
     log,
+    async close() {
+      pool.close()
+      await background.drained()
+      await connection.close()
+    },
   }
 }
 

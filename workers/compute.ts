@@ -6,6 +6,7 @@ import { batchActivities } from '../activities/batch.ts'
 import { containerActivities } from '../activities/containers.ts'
 import { datasetActivities } from '../activities/datasets.ts'
 import { labellingActivities } from '../activities/labelling.ts'
+import { ownStepActivities } from '../activities/own-steps.ts'
 import { registryActivities } from '../activities/registry.ts'
 import { servingActivities } from '../activities/serving.ts'
 import { trainingActivities } from '../activities/training.ts'
@@ -20,7 +21,7 @@ const WAITING_SESSIONS = 16
 export function createComputeWorker(
   queue: 'gyre-cpu' | 'gyre-gpu',
   config: WorkerConfig,
-  { connection, stepPorts, inThread, asJob, asContainer, inThreadOrJob }: Composition,
+  { connection, stepPorts, inThread, warm, asJob, asContainer, inThreadOrJob }: Composition,
 ): Promise<Worker> {
   return Worker.create({
     connection,
@@ -34,6 +35,7 @@ export function createComputeWorker(
       ...registryActivities(stepPorts, inThread),
       ...servingActivities(stepPorts, inThread),
       ...batchActivities(stepPorts, inThread),
+      ...ownStepActivities(stepPorts, warm),
       ...containerActivities(stepPorts, asContainer),
     },
     maxConcurrentActivityTaskExecutions: os.availableParallelism() + WAITING_SESSIONS,

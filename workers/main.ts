@@ -39,7 +39,7 @@ async function run(config: WorkerConfig): Promise<void> {
   process.stdout.write(`${JSON.stringify({ ready: true, ...(health && { health: health.url }) })}\n`)
   await running
   health?.close()
-  await parts.connection.close()
+  await parts.close()
   process.exit(0)
 }
 

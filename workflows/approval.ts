@@ -11,7 +11,6 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
-  patched,
   proxyLocalActivities,
   setHandler,
 } from '@temporalio/workflow'
@@ -47,7 +46,11 @@ const WHY_CHARACTERS = 2_000
 export class Approvals {
   readonly #open = new Map<string, Open>()
 
-  constructor(private readonly args: RunPipelineArgs) {}
+  /** @param keeps - histories from before questions were kept in the store go without. */
+  constructor(
+    private readonly args: RunPipelineArgs,
+    private readonly keeps: boolean,
+  ) {}
 
   /** Lets answers in: to be called before the workflow first waits. */
   listen(): void {
@@ -71,13 +74,12 @@ export class Approvals {
     const open = openQuestion(call.input)
     this.#open.set(node.id, open)
     asked(waitsFor(open))
-    // Histories from before questions were kept in the store go without.
-    const kept = patched('kept-questions')
     const close = async () => {
-      if (kept) await CancellationScope.nonCancellable(() => keeping.closeQuestion({ run: call.run, node: node.id }))
+      if (this.keeps)
+        await CancellationScope.nonCancellable(() => keeping.closeQuestion({ run: call.run, node: node.id }))
     }
     try {
-      const subject = kept ? await this.#keep(node, open.terms) : null
+      const subject = this.keeps ? await this.#keep(node, open.terms) : null
       await this.#wait(node, open, asked)
       const output = outcomeOf(open, subject)
       await Promise.all([bookkeeping.recordNode({ call, output, startedAt }), close()])

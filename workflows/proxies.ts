@@ -1,10 +1,10 @@
 /** Activity proxies with the house's policy: bounded attempts, explicit cancellation type, heartbeats that are checked. */
 
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow'
-import type { NodePolicy } from '#core/plan'
+import type { Json, NodePolicy } from '#core/plan'
 import type { Bookkeeping } from '../activities/bookkeeping.ts'
-import type { RunSettings, StepCall } from './types.ts'
-import type { Json } from '#core/plan'
+import type { AdvanceActivity } from '../activities/advance.ts'
+import type { Decision, RunSettings, StepCall } from './types.ts'
 
 export const QUEUE = { pipeline: 'gyre-pipeline', cpu: 'gyre-cpu', gpu: 'gyre-gpu' } as const
 
@@ -16,7 +16,21 @@ export const bookkeeping = proxyLocalActivities<Bookkeeping>({
   retry: { initialInterval: '200ms', maximumInterval: '10s', maximumAttempts: 1_000 },
 })
 
-export type StepResult = { readonly output: Json; readonly origin: 'ran' | 'recovered'; readonly attempts: number }
+/** Takes a plan forward as far as the store allows, for two seconds and one quick step at most. */
+export const { advance } = proxyLocalActivities<AdvanceActivity>({
+  startToCloseTimeout: '20s',
+  scheduleToCloseTimeout: '1d',
+  localRetryThreshold: '30s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s', maximumAttempts: 1_000 },
+})
+
+export interface StepResult {
+  readonly output: Json
+  readonly origin: 'ran' | 'recovered'
+  readonly attempts: number
+  /** What was decided of the nodes that the call named, and of those after them. */
+  readonly next?: readonly Decision[]
+}
 
 /** The activity that carries out one node; its type is the step's name, so that the Temporal UI reads well. */
 export function stepActivity(

@@ -2,7 +2,7 @@
  * Runs any plan. Nodes run as early as the graph allows; each result is in the store before its activity completes, so
  * a crash, a retry or a resume never computes twice what was finished.
  *
- * R1  A node is started only after `resolveNodes` found no result of it in this run and none in the cache.
+ * R1  A node is started only after `advance`, or the activity of a node before it, found no result that stands in.
  * R2  After a failure nothing new starts, what runs may finish, and the run ends as failed.
  * R3  A cancelled run ends after its activities have ended; its outcome is written all the same.
  */
@@ -18,6 +18,7 @@ import {
   executeChild,
   isCancellation,
   ParentClosePolicy,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -28,10 +29,13 @@ import { annotate } from './annotate.ts'
 import { Approvals } from './approval.ts'
 import { report } from './messages.ts'
 import { tellEnd } from './notify.ts'
-import { bookkeeping, stepActivity, type StepResult } from './proxies.ts'
-import type { NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
+import { advance, bookkeeping, stepActivity, type StepResult } from './proxies.ts'
+import type { Decision, NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
 
 const STATUS = defineSearchAttributeKey('GyreStatus', 'KEYWORD')
+
+/** Nodes that one activity decides on its way out; the workflow asks for the others. */
+const MOST_FOLLOWERS = 100
 
 type Ready = Extract<Turn, { kind: 'run' }>
 
@@ -52,10 +56,20 @@ function readable(plan: Plan): Plan {
 }
 
 class PipelineRun {
+  /** Histories of the first release know neither `advance` nor questions in the store. Asked before anything is waited for. */
+  readonly #advances = patched('advance')
   readonly approvals: Approvals
   readonly #schedule: Schedule
   readonly #nodes: Map<string, NodeReport>
   readonly #running = new Set<Promise<void>>()
+  /** Nodes whose turn has come and that nobody has decided. */
+  readonly #ready = new Map<string, PlanNode>()
+  /** What was decided of nodes whose turn is to come. */
+  readonly #decided = new Map<string, Decision>()
+  /** Nodes that, or before which something, ran in this run. */
+  readonly #fresh = new Set<string>()
+  /** Nodes of this run that have ended since it began. */
+  #ended = 0
   #failure: { readonly node: string; readonly code: string; readonly message: string } | null = null
   #cancellation: Error | null = null
   #status: RunReport['status'] = 'running'
@@ -63,7 +77,7 @@ class PipelineRun {
   #shown: RunReport['status'] | null = null
 
   constructor(private readonly args: RunPipelineArgs) {
-    this.approvals = new Approvals(args)
+    this.approvals = new Approvals(args, this.#advances)
     this.#schedule = new Schedule(args.plan)
     this.#nodes = new Map(args.plan.nodes.map(({ id }) => [id, queued(id)]))
   }
@@ -104,6 +118,85 @@ class PipelineRun {
   }
 
   async #walk(): Promise<void> {
+    if (!this.#advances) return this.#walkNodeByNode()
+    for (;;) {
+      const ended = this.#ended
+      this.#takeTurns()
+      if (this.#ready.size > 0) await this.#advance()
+      else if (this.#running.size === 0) return
+      else {
+        this.#show()
+        await condition(() => this.#ended > ended)
+      }
+      if (this.#cancellation) throw this.#cancellation
+    }
+  }
+
+  /** Acts upon every turn that has come and is decided; the others are left in `#ready`. */
+  #takeTurns(): void {
+    for (let turns = this.#schedule.turns(); turns.length > 0; turns = this.#schedule.turns())
+      for (const turn of turns) {
+        if (this.#failure) return
+        const { node } = turn
+        const decision = this.#decided.get(node.id)
+        if (turn.kind === 'skip') this.#set(node.id, { status: 'skipped', reason: turn.reason })
+        else if (decision) this.#act(node, decision)
+        else this.#ready.set(node.id, node)
+      }
+  }
+
+  async #advance(): Promise<void> {
+    const ready = [...this.#ready.values()]
+    const state = this.#schedule.stateWith(ready.map(({ id }) => id))
+    const fresh = Object.keys(state.outputs).filter((id) => this.#fresh.has(id))
+    this.#decide(await advance({ run: this.args.run, state, fresh }))
+    for (const node of ready) {
+      const decision = this.#decided.get(node.id)
+      if (!decision) continue
+      this.#ready.delete(node.id)
+      if (!this.#failure) this.#act(node, decision)
+    }
+    if (this.#failure) this.#ready.clear()
+  }
+
+  #decide(decisions: readonly Decision[]): void {
+    for (const decision of decisions) this.#decided.set(decision.id, decision)
+  }
+
+  #act(node: PlanNode, decision: Decision): void {
+    const { id } = node
+    this.#decided.delete(id)
+    switch (decision.kind) {
+      case 'done': {
+        const { origin, output, reason, startedAt, endedAt, ran } = decision
+        const attempts = origin === 'ran' ? 1 : 0
+        this.#set(id, { status: 'completed', origin, outputs: output, reason, startedAt, endedAt, attempts })
+        this.#complete(node, output, ran)
+        return
+      }
+      case 'failed':
+        this.#set(id, { startedAt: decision.startedAt })
+        return this.#fail(id, decision.code, decision.message)
+      case 'start': {
+        const { input, key, basis, reason, here = false } = decision
+        const then = this.#schedule.waitingOnlyFor(id).slice(0, MOST_FOLLOWERS)
+        const call = {
+          ...callOf(this.args.run, node, input, key),
+          ...(basis && { basis }),
+          ...(node.kind === 'activity' && then.length > 0 && { then: then.map((one) => one.id) }),
+        }
+        this.#start(node, call, reason, here)
+      }
+    }
+  }
+
+  #complete({ id, needs }: PlanNode, output: Json, ran: boolean): void {
+    if (ran || needs.some((need) => this.#fresh.has(need))) this.#fresh.add(id)
+    this.#schedule.complete(id, output)
+  }
+
+  /** As histories from before `advance` have it: looks each ready node up, takes what exists, starts the rest. */
+  async #walkNodeByNode(): Promise<void> {
     for (;;) {
       const turns = this.#schedule.turns()
       for (const turn of turns)
@@ -119,40 +212,28 @@ class PipelineRun {
     }
   }
 
-  /** Takes results that exist, starts the rest. @returns whether a result was taken, so that new turns may have come. */
+  /** @returns whether a result was taken, so that new turns may have come. */
   async #resolve(ready: readonly Ready[]): Promise<boolean> {
     const { run } = this.args
-    const found = await bookkeeping.resolveNodes({
-      run,
-      nodes: ready.map(({ node, input }) => ({ node, input })),
-    })
-    let taken = false
+    const found = await bookkeeping.resolveNodes({ run, nodes: ready.map(({ node, input }) => ({ node, input })) })
     ready.forEach(({ node }, index) => {
       const resolution = found[index]!
-      if (resolution.kind === 'found') {
-        taken = true
-        const at = now()
-        this.#set(node.id, {
-          status: 'completed',
-          origin: resolution.origin,
-          outputs: resolution.output,
-          reason: resolution.reason,
-          startedAt: at,
-          endedAt: at,
-        })
-        this.#schedule.complete(node.id, resolution.output)
-      } else if (resolution.kind === 'invalid') this.#fail(node.id, resolution.code, resolution.message)
+      const at = now()
+      if (resolution.kind === 'found')
+        this.#act(node, { ...resolution, id: node.id, kind: 'done', ran: true, startedAt: at, endedAt: at })
+      else if (resolution.kind === 'invalid') this.#fail(node.id, resolution.code, resolution.message)
       else this.#start(node, callOf(run, node, resolution.input, resolution.key), resolution.reason)
     })
-    return taken
+    return found.some(({ kind }) => kind === 'found')
   }
 
-  #start(node: PlanNode, call: StepCall, reason: string): void {
+  #start(node: PlanNode, call: StepCall, reason: string, here = false): void {
     this.#set(node.id, { status: node.kind === 'activity' ? 'running' : 'waiting', startedAt: now(), reason })
-    const work = this.#carryOut(node, call)
-      .then(({ output, origin, attempts }) => {
+    const work = this.#carryOut(node, call, here)
+      .then(({ output, origin, attempts, next = [] }) => {
+        this.#decide(next)
         this.#set(node.id, { status: 'completed', origin, attempts, outputs: output, endedAt: now() })
-        this.#schedule.complete(node.id, output)
+        this.#complete(node, output, true)
       })
       .catch((error: unknown) => {
         if (isCancellation(error)) {
@@ -162,11 +243,14 @@ class PipelineRun {
         const { code, message } = causeOf(error)
         this.#fail(node.id, code, message)
       })
-      .finally(() => this.#running.delete(work))
+      .finally(() => {
+        this.#running.delete(work)
+        this.#ended += 1
+      })
     this.#running.add(work)
   }
 
-  #carryOut(node: PlanNode, call: StepCall): Promise<StepResult> {
+  #carryOut(node: PlanNode, call: StepCall, here: boolean): Promise<StepResult> {
     const { settings } = this.args
     if (node.kind === 'approve')
       return this.approvals.ask(node, call, this.#nodes.get(node.id)!.startedAt!, (reason) => {
@@ -181,9 +265,8 @@ class PipelineRun {
         staticSummary: `labelling for ${node.id}`,
       })
     const activity = node.container ? 'container-step' : node.bundle ? 'user-step' : node.step
-    return stepActivity(activity, node.policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(
-      call,
-    )
+    const policy = here ? { ...node.policy, queue: 'pipeline' as const } : node.policy
+    return stepActivity(activity, policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(call)
   }
 
   #fail(id: string, code: string, message: string): void {

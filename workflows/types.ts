@@ -2,7 +2,7 @@
 
 import type { NewsKind } from '#core/notify'
 import type { Json, Plan, PlanContainer } from '#core/plan'
-import type { StepOrigin, StepStatus } from '#core/runs'
+import type { Basis, StepOrigin, StepStatus } from '#core/runs'
 import type { SessionState } from '#core/labelling'
 
 /** What the submitter knows of the installation and the workflow may not look up. */
@@ -39,6 +39,36 @@ export interface RunReport {
   readonly nodes: readonly NodeReport[]
 }
 
+/** What was decided of a node when its turn had come. */
+export type Decision = { readonly id: string } & (Done | Start | Failed)
+
+/** A result stands in, or the step was quick and has run. */
+interface Done {
+  readonly kind: 'done'
+  readonly origin: StepOrigin
+  readonly output: Json
+  readonly reason: string
+  /** Whether it was computed in this run. */
+  readonly ran: boolean
+  readonly startedAt: string
+  readonly endedAt: string
+}
+
+/** It must be carried out. */
+interface Start extends Pick<StepCall, 'input' | 'key' | 'basis'> {
+  readonly kind: 'start'
+  readonly reason: string
+  /** This machine serves all queues, so work of the user's own needs no way round another queue. */
+  readonly here?: boolean
+}
+
+interface Failed {
+  readonly kind: 'failed'
+  readonly code: string
+  readonly message: string
+  readonly startedAt: string
+}
+
 /** One node's turn, as activities get it. */
 export interface StepCall {
   readonly run: string
@@ -50,6 +80,10 @@ export interface StepCall {
   readonly bundle: string | null
   readonly container?: PlanContainer
   readonly gpus?: number
+  /** Goes into the record of the result. */
+  readonly basis?: Basis
+  /** Nodes that get their turn as soon as this one completes: they are decided with its result. */
+  readonly then?: readonly string[]
 }
 
 export interface AnnotateArgs {

@@ -3,7 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { PlatformError } from '#core/errors'
 import { createLogger, type Spoken } from '#core/log'
-import { openStore } from '#core/storage'
+import { openStore, type ObjectStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
 import type { PlanContainer } from '#core/plan'
 import type { Progress, StepContext } from './context.ts'
@@ -71,8 +71,19 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'run-batch-task': async () => (await import('#core/batch')).runBatchTask,
 }
 
+/** Opened once per thread: a warm one carries out many bodies. */
+const stores = new Map<string, Promise<ObjectStore>>()
+
+function storeOf({ store: { uri, project } }: BodyRequest): Promise<ObjectStore> {
+  const name = JSON.stringify([uri, project])
+  const opened = stores.get(name) ?? openStore(uri, { project })
+  stores.set(name, opened)
+  opened.catch(() => stores.delete(name))
+  return opened
+}
+
 export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<unknown> {
-  const store = await openStore(request.store.uri, { project: request.store.project })
+  const store = await storeOf(request)
   await mkdir(request.scratchDir, { recursive: true })
   const ctx: StepContext = {
     store,

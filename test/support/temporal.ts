@@ -7,11 +7,12 @@ import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundle
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import type { Asked } from '#core/approvals'
 import type { News } from '#core/notify'
-import type { Json, Plan, PlanNode } from '#core/plan'
+import { walk, type Json, type Plan, type PlanNode } from '#core/plan'
 import { digestJson } from '#core/storage'
 import type { Resolution } from '#core/reuse'
+import type { AdvanceActivity } from '../../activities/advance.ts'
 import type { StepResult } from '../../workflows/proxies.ts'
-import type { RunPipelineArgs, StepCall } from '../../workflows/types.ts'
+import type { Decision, RunPipelineArgs, StepCall } from '../../workflows/types.ts'
 import { workerDataConverter, workflowBundlePath, type TemporalSettings } from '../../infra/temporal/index.ts'
 import { findTemporalBinary } from '../../infra/local/temporal-binary.mjs'
 
@@ -45,8 +46,8 @@ export function workflowBundle(): Promise<WorkflowBundle> {
 export interface Mocks {
   /** By step name. */
   readonly steps: Readonly<Record<string, (call: StepCall) => Promise<StepResult> | StepResult>>
-  /** What `resolveNodes` says of a node; the default runs everything. */
-  readonly resolve?: (node: PlanNode, input: Json) => Resolution
+  /** What stands in for a node; the default runs everything. */
+  readonly resolve?: (node: PlanNode, input: Json, ranBefore: boolean) => Resolution
 }
 
 /** What the mocked bookkeeping was told. */
@@ -56,6 +57,8 @@ export interface Told {
     readonly generation: number
     readonly report: { readonly status: string }
   }[]
+  /** Runs that were advanced, once per call. */
+  readonly advances: string[]
   readonly recorded: { readonly call: StepCall; readonly output: Json }[]
   readonly asked: Asked[]
   readonly closed: string[]
@@ -74,15 +77,18 @@ export async function startWorkers(
   { steps, resolve }: Mocks,
   settings?: TemporalSettings,
 ): Promise<MockedWorkers> {
-  const told: Told = { outcomes: [], recorded: [], asked: [], closed: [], news: [], stopped: [] }
+  const told: Told = { outcomes: [], advances: [], recorded: [], asked: [], closed: [], news: [], stopped: [] }
   const bookkeeping = {
     resolveNodes: ({ nodes }: { nodes: { node: PlanNode; input: Json }[] }) =>
-      Promise.resolve(
-        nodes.map(
-          ({ node, input }) =>
-            resolve?.(node, input) ?? { kind: 'run', input, key: null, reason: 'no equal result yet' },
-        ),
-      ),
+      Promise.resolve(nodes.map(({ node, input }) => resolve?.(node, input, true) ?? toRun(input))),
+    advance: async ({ run, state, fresh }: Parameters<AdvanceActivity['advance']>[0]) => {
+      told.advances.push(run)
+      return walk<Decision>(plans.get(run)!, state, fresh, {
+        atOnce: 1,
+        isOver: () => false,
+        decide: async (one, input, ranBefore) => decisionOf(one.id, resolve?.(one, input, ranBefore) ?? toRun(input)),
+      })
+    },
     recordNode: async (args: Told['recorded'][number]) => void told.recorded.push(args),
     recordOutcome: async (args: Told['outcomes'][number]) => void told.outcomes.push(args),
     keepQuestion: async (args: Asked) => {
@@ -115,6 +121,23 @@ export async function startWorkers(
   }
 }
 
+const toRun = (input: Json): Resolution => ({ kind: 'run', input, key: null, reason: 'no equal result yet' })
+
+function decisionOf(id: string, resolution: Resolution): Decision {
+  const at = new Date().toISOString()
+  switch (resolution.kind) {
+    case 'found':
+      return { ran: false, ...resolution, id, kind: 'done', startedAt: at, endedAt: at }
+    case 'invalid':
+      return { ...resolution, id, kind: 'failed', startedAt: at }
+    case 'run':
+      return { ...resolution, id, kind: 'start' }
+  }
+}
+
+/** The plans of the runs that tests start, as the store holds them elsewhere. */
+const plans = new Map<string, Plan>()
+
 /** A node for tests: short timeouts, one attempt. */
 export function node(id: string, extra: Partial<PlanNode> = {}): PlanNode {
   return {
@@ -135,6 +158,7 @@ export const ref = (id: string, ...fields: string[]): { $ref: string; path: stri
 
 export function runArgs(run: string, nodes: readonly PlanNode[]): RunPipelineArgs {
   const plan: Plan = { format: 1, pipeline: 'test', codeVersion: 'v', params: {}, nodes, digest: '0'.repeat(64) }
+  plans.set(run, plan)
   return { run, generation: 1, plan, settings: { heartbeatMs: 2_000, project: 'default' } }
 }
 

@@ -129,6 +129,83 @@ describe('runPipeline', () => {
     ])
   })
 
+  it('takes a whole chain of results that exist in one step of its history', async () => {
+    const chain = Array.from({ length: 40 }, (_, index) =>
+      node(`n${index}`, index === 0 ? {} : { needs: [`n${index - 1}`], input: ref(`n${index - 1}`) as never }),
+    )
+    const handle = await start(
+      { steps: {}, resolve: ({ id }) => ({ kind: 'found', origin: 'hit', output: id, reason: 'because' }) },
+      ...chain,
+    )
+    const { nodes } = await handle.result()
+    expect(nodes.at(-1)).toMatchObject({ status: 'completed', origin: 'hit', outputs: 'n39' })
+    expect(workers.told.advances).toHaveLength(1)
+  })
+
+  it('starts what the activity before has decided, without asking again', async () => {
+    const at = new Date().toISOString()
+    const calls: StepCall[] = []
+    const handle = await start(
+      {
+        steps: {
+          first: (call) => {
+            calls.push(call)
+            const quick = { id: 'quick', kind: 'done', origin: 'ran', output: 2, reason: 'new', ran: true } as const
+            const last = { id: 'last', kind: 'start', input: 3, key: null, reason: 'no equal result yet' } as const
+            return { ...ran(1), next: [{ ...quick, startedAt: at, endedAt: at }, last] }
+          },
+          last: (call) => (calls.push(call), ran('done')),
+        },
+      },
+      node('first'),
+      node('quick', { needs: ['first'] }),
+      node('last', { needs: ['quick'] }),
+      node('both', { step: 'last', needs: ['first', 'last'] }),
+    )
+    const report = await handle.result()
+    expect(report.nodes.map(({ id, origin, outputs }) => [id, origin, outputs])).toEqual([
+      ['first', 'ran', 1],
+      ['quick', 'ran', 2],
+      ['last', 'ran', 'done'],
+      ['both', 'ran', 'done'],
+    ])
+    expect(calls.map(({ node: id, then, input }) => [id, then, input])).toEqual([
+      ['first', ['quick'], {}],
+      ['last', ['both'], 3],
+      ['both', undefined, {}],
+    ])
+    expect(workers.told.advances).toHaveLength(2)
+  })
+
+  it('tells what ran before a node: nothing, where all results were taken over', async () => {
+    const before: [string, boolean][] = []
+    const handle = await start(
+      {
+        steps: { ran: () => ran(1), 'after-ran': () => ran(1) },
+        resolve: ({ id }, input, ranBefore) => {
+          before.push([id, ranBefore])
+          if (id === 'ran' || id === 'after-ran') return { kind: 'run', input, key: null, reason: 'new' }
+          return { kind: 'found', origin: 'reused', output: 1, reason: 'as before' }
+        },
+      },
+      node('reused'),
+      node('ran'),
+      node('after-reused', { needs: ['reused'] }),
+      node('after-ran', { needs: ['reused', 'ran'] }),
+      node('last', { needs: ['after-ran'] }),
+    )
+    await handle.result()
+    expect(new Map(before)).toEqual(
+      new Map([
+        ['reused', false],
+        ['ran', false],
+        ['after-reused', false],
+        ['after-ran', true],
+        ['last', true],
+      ]),
+    )
+  })
+
   it('retries what may succeed and counts the attempts', async () => {
     const flaky = (): ReturnType<typeof ran> => {
       const { attempt } = Context.current().info
