@@ -139,10 +139,7 @@ function inputOf({ node, report }: Side): ReadonlyMap<string, Json> {
 
 /** A value in a few words; of an artifact its kind and what tells it from another one. */
 export function briefly(value: Json): string {
-  if (!isObject(value)) {
-    const text = JSON.stringify(value)
-    return text.length > 60 ? `${text.slice(0, 59)}…` : text
-  }
+  if (!isObject(value)) return shortJson(value)
   const { kind, images, rows, version, digest, sha256, blob, model } = value
   const mark = [version, digest, sha256, model, isObject(blob ?? null) ? (blob as JsonObject).sha256 : undefined].find(
     (one) => typeof one === 'string' || typeof one === 'number',
@@ -153,7 +150,12 @@ export function briefly(value: Json): string {
     typeof rows === 'number' ? `of ${rows.toLocaleString('en-US')} rows` : '',
     mark === undefined ? '' : String(mark).slice(0, 10),
   ].filter(Boolean)
-  return words.length > 0 ? words.join(' ') : briefly(JSON.stringify(value))
+  return words.length > 0 ? words.join(' ') : shortJson(value)
+}
+
+function shortJson(value: Json): string {
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }
 
 type JsonObject = Readonly<Record<string, Json>>

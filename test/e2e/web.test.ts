@@ -7,12 +7,15 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { keepQuestion } from '#core/approvals'
 import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
 import { silentLogger } from '#core/log'
+import { createRun, StepLog, type StepReport } from '#core/runs'
+import { putBlob } from '#core/storage'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import { hasBrowser, openBrowser } from '../support/browser.ts'
-import { CLASSES, fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
+import { CLASSES, fakeRecord, fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Set to keep pictures of every page at three widths, light and dark. */
@@ -261,6 +264,86 @@ describe.skipIf(!hasBrowser)('pages', () => {
       await expect.poll(() => world.engine.asked).toEqual([`approve ${RUN}/go by ada: better on stains`])
     })
 
+    test('an approval asks for its form, refuses to send it half filled, and is seen on the home page and in the list', async () => {
+      const given: unknown[] = []
+      world.engine.answerApproval = async (run, node, answer) => void given.push([run, node, answer])
+      await ask()
+      await enter('ada', '/')
+      await page.getByRole('link', { name: /your approval.*Ship the model/ }).waitFor()
+      await page.goto(`${url}/runs`)
+      await page.getByRole('cell', { name: /waiting.*Ship the model/ }).waitFor()
+      await page.goto(`${url}/runs/${RUN}`)
+      const question = page.getByRole('region', { name: 'Approval go' })
+      await question.getByText('Asked: every owner, bea').waitFor()
+      await question.getByRole('button', { name: 'Approve' }).click()
+      expect(given).toEqual([])
+      await question.getByLabel('Batch').fill('B7')
+      await question.getByLabel('Line').selectOption('north')
+      await question.getByLabel('Urgent').check()
+      await question.getByRole('textbox', { name: 'Why' }).fill('better on stains')
+      await question.getByRole('button', { name: 'Approve' }).click()
+      const form = { batch: 'B7', limit: 0.5, line: 'north', urgent: true }
+      await expect
+        .poll(() => given)
+        .toMatchObject([[RUN, 'go', { approved: true, by: 'ada', role: 'owner', why: 'better on stains', form }]])
+    })
+
+    test('a step opens with what it left and with what it says, line by line', async () => {
+      const train = (over: Partial<StepReport>) =>
+        world.engine.put({ id: RUN, steps: [fakeStep('import', []), fakeStep('train', ['import'], over)] })
+      await createRun(world.store, fakeRecord(RUN, [['import'], ['train', 'import']]))
+      const log = new StepLog({ store: world.store, run: RUN, node: 'train', attempt: 1, flushMs: 1 })
+      log.write({ level: 'info', text: 'epoch 1: loss 0.41' })
+      train({ status: 'running', endedAt: null })
+      await enter('ada', `/runs/${RUN}`)
+      await page.getByRole('link', { name: 'train' }).first().click()
+      await page.getByRole('log', { name: 'Log of train' }).getByText('epoch 1: loss 0.41').waitFor()
+      log.write({ level: 'warn', text: 'epoch 2: loss rose' })
+      await page.getByText('warn epoch 2: loss rose').waitFor()
+      const table = await putBlob(world.store, Buffer.from('{"file":"a.png","mm":3}\n{"file":"b.png","mm":4}\n'))
+      const text = await putBlob(world.store, Buffer.from('a few words'))
+      const outputs = {
+        accuracy: 0.974,
+        version: { kind: 'dataset-version', dataset: 'surfaces', version: 'a'.repeat(64), images: 240 },
+        sizes: { kind: 'table', rows: 2, blob: table },
+        html: { sha256: 'c'.repeat(64), sizeBytes: 54 },
+        notes: text,
+      }
+      train({ outputs })
+      const step = page.getByRole('region', { name: 'train' })
+      await step.getByText('97.4 %').waitFor()
+      await step.getByRole('cell', { name: 'b.png' }).waitFor()
+      await expect.poll(() => step.locator('.thumbnails img').count()).toBe(18)
+      await page.frameLocator('iframe.report').getByRole('heading', { name: 'Report' }).waitFor()
+      await step.getByRole('button', { name: 'Look' }).click()
+      await step.getByText('a few words').waitFor()
+      expect(await step.getByRole('link', { name: 'Download' }).last().getAttribute('href')).toBe(
+        `/api/blobs/${text.sha256}?name=notes`,
+      )
+      await page.keyboard.press('Escape')
+      await step.waitFor({ state: 'detached' })
+      expect(complaints).toEqual([])
+    })
+
+    test('a run tells what began it, what it is based on and what is based on it; two runs stand side by side', async () => {
+      await family()
+      await enter('ada', '/runs/again')
+      const origin = page.locator('.lineage')
+      await origin.getByText('started by fresh: 340 new images in surfaces').waitFor()
+      await origin.getByRole('link', { name: RUN }).waitFor()
+      await origin.getByRole('link', { name: 'compare' }).click()
+      await page.getByText('train gave something else.').waitFor()
+      await page.getByRole('row', { name: /train.accuracy 0.95 0.9 −0.05/ }).waitFor()
+      await page.getByText('the same code and inputs gave another output').waitFor()
+      await page.getByRole('link', { name: 'the other way round' }).click()
+      await page.getByRole('row', { name: /train.accuracy 0.9 0.95 \+0.05/ }).waitFor()
+      await page.goto(`${url}/runs/${RUN}`)
+      await page.locator('.lineage').getByRole('link', { name: 'again' }).waitFor()
+      await page.goto(`${url}/runs/${RUN}/compare`)
+      await page.getByRole('link', { name: 'again' }).click()
+      await page.waitForURL(`**/runs/${RUN}/compare/again`)
+    })
+
     test('j, k and Enter go through a list', async () => {
       world.engine.put({ id: RUN })
       world.engine.put({ id: 'image-classifier-2' })
@@ -308,6 +391,24 @@ describe.skipIf(!hasBrowser)('pages', () => {
     })
   })
 
+  test('an endpoint tells what ails a replica and what it waits for, also before it has traffic', async () => {
+    const [endpoint] = await world.endpoints.list()
+    const revision = endpoint!.revisions[0]!
+    world.endpoints.list = async () => [
+      {
+        ...endpoint!,
+        revisions: [
+          { ...revision, ready: 1, trouble: 'out of memory, started again 3 times' },
+          { ...revision, revision: 2, percent: 0, ready: 0, waiting: '0/3 nodes are available' },
+        ],
+      },
+    ]
+    await enter('ada', '/endpoints')
+    await page.getByText('out of memory, started again 3 times').waitFor()
+    await page.getByText('waits: 0/3 nodes are available').waitFor()
+    await page.getByText('in trouble').waitFor()
+  })
+
   test('a spent link explains itself', async () => {
     await browser.context.clearCookies()
     await page.goto(`${url}/login?code=nonsense`)
@@ -338,12 +439,20 @@ describe.skipIf(!hasBrowser)('pages', () => {
       '/labelling',
       ...(empty
         ? []
-        : ['/datasets/surfaces', `/labelling/${SESSION}`, `/runs/${RUN}`, '/models/surface-defects', '/tasks/batch-1']),
+        : [
+            '/datasets/surfaces',
+            `/labelling/${SESSION}`,
+            `/runs/${RUN}`,
+            '/runs/again?step=train',
+            `/runs/${RUN}/compare/again`,
+            '/models/surface-defects',
+            '/tasks/batch-1',
+          ]),
     ]
     beforeEach(async () => {
       await api.close()
       await serve(await fakeWorld({ empty }))
-      if (!empty) fillWorld()
+      if (!empty) await fillWorld()
     })
 
     test.each(addresses)(
@@ -399,8 +508,69 @@ async function picture(name: string): Promise<void> {
   await page.screenshot({ path: path.join(screenshots!, name), fullPage: true })
 }
 
+/** One run, and another that was begun by a trigger and is based on it. */
+async function family(): Promise<void> {
+  const nodes = [['import'], ['train', 'import']] as const
+  const html = { sha256: 'c'.repeat(64), sizeBytes: 54 }
+  const put = (id: string, accuracy: number) =>
+    world.engine.put({
+      id,
+      status: 'completed',
+      endedAt: '2026-03-02T10:04:21.000Z',
+      steps: [
+        fakeStep('import', [], { origin: 'hit', reason: 'equal input and code as in an earlier run' }),
+        fakeStep('train', ['import'], { outputs: { accuracy, html, perClass: [{ class: 'dent', recall: accuracy }] } }),
+      ],
+    })
+  await createRun(world.store, fakeRecord(RUN, nodes))
+  const cause = { kind: 'new-images', text: '340 new images in surfaces', trigger: 'fresh' } as const
+  await createRun(
+    world.store,
+    fakeRecord('again', nodes, { cause, basedOn: { kind: 'rerun', run: RUN, forced: ['train'] } }),
+  )
+  put(RUN, 0.9)
+  put('again', 0.95)
+  const log = new StepLog({ store: world.store, run: 'again', node: 'train', attempt: 1 })
+  for (const epoch of [1, 2, 3]) log.write({ level: epoch === 2 ? 'warn' : 'info', text: `epoch ${epoch}` })
+  await log.close()
+}
+
+/** Asks people for an approval with a form. */
+async function ask(): Promise<void> {
+  const waiting = { status: 'waiting', reason: 'Ship it?', endedAt: null } as const
+  world.engine.put({ id: RUN, status: 'waiting', steps: [fakeStep('go', [], { step: 'approve', ...waiting })] })
+  await keepQuestion(world.questions, {
+    run: RUN,
+    node: 'go',
+    pipeline: 'image-classifier',
+    askedAt: '2026-03-02T10:00:04.000Z',
+    waitMs: 86_400_000,
+    terms: {
+      subject: { accuracy: 0.97 },
+      question: 'Ship the model to both lines of the press shop?',
+      approvals: 1,
+      by: ['role:owner', 'bea'],
+      onDeadline: 'fail',
+      escalateTo: [],
+      allowUnverified: false,
+      form: {
+        type: 'object',
+        required: ['batch', 'line'],
+        properties: {
+          batch: { type: 'string', title: 'Batch', description: 'As it is printed on the crate' },
+          limit: { type: 'number', title: 'Limit', default: 0.5, minimum: 0, maximum: 1 },
+          line: { enum: ['north', 'south'], title: 'Line' },
+          urgent: { type: 'boolean', title: 'Urgent', default: false },
+        },
+      },
+    },
+  })
+}
+
 /** Runs in every state, a long name, a task that is under way. */
-function fillWorld(): void {
+async function fillWorld(): Promise<void> {
+  await family()
+  await ask()
   const ids = ['import', 'embed', 'cluster', 'annotate', 'train', 'evaluate', 'register', 'deploy', 'prove']
   const needs: Record<string, string[]> = {
     embed: ['import'],

@@ -1,18 +1,17 @@
-import { PlatformError } from '#core/errors'
+import { isPlatformError, PlatformError } from '#core/errors'
 import {
   compareRuns,
-  listRunIds,
   readRun,
   readStepLog,
+  runsBasedOn,
   type ComparedRun,
   type Engine,
   type RunRecord,
 } from '#core/runs'
 import type { ObjectStore } from '#core/storage'
-import type { RunDetailsPort } from '../ports.ts'
+import type { RunDetailsPort, RunLineage } from '../ports.ts'
 
 export function runDetailsOf(store: ObjectStore, engine: Pick<Engine, 'show'>): RunDetailsPort {
-  const bases = new Bases(store)
   const compared = async (run: string): Promise<ComparedRun> => {
     const [record, report] = await Promise.all([readRun(store, run), engine.show(run)])
     return { record, report }
@@ -20,7 +19,7 @@ export function runDetailsOf(store: ObjectStore, engine: Pick<Engine, 'show'>): 
   return {
     async lineage(run) {
       const { by, cause, basedOn } = await readRun(store, run)
-      return { by, cause: cause ?? null, basedOn: basedOn ?? null, derived: await bases.derivedFrom(run) }
+      return { by, cause: cause ?? null, basedOn: basedOn ?? null, derived: await derivedFrom(store, run) }
     },
     async log(run, step, after) {
       const { plan } = await readRun(store, run)
@@ -39,23 +38,17 @@ export function runDetailsOf(store: ObjectStore, engine: Pick<Engine, 'show'>): 
   }
 }
 
-/** Which run each run is based on. Records never change, so each is read once. */
-class Bases {
-  readonly #known = new Map<string, RunRecord['basedOn'] | null>()
+async function derivedFrom(store: ObjectStore, run: string): Promise<RunLineage['derived']> {
+  const derived = await Promise.all((await runsBasedOn(store, run)).map((id) => recordOf(store, id)))
+  return derived.flatMap((record) => (record?.basedOn ? [{ id: record.run, kind: record.basedOn.kind }] : []))
+}
 
-  constructor(private readonly store: ObjectStore) {}
-
-  async derivedFrom(run: string): Promise<readonly { id: string; kind: 'rerun' | 'fork' }[]> {
-    const ids = await listRunIds(this.store)
-    const bases = await Promise.all(ids.map(async (id) => ({ id, base: await this.#baseOf(id) })))
-    return bases.flatMap(({ id, base }) => (base?.run === run ? [{ id, kind: base.kind }] : []))
-  }
-
-  async #baseOf(run: string): Promise<RunRecord['basedOn'] | null> {
-    const known = this.#known.get(run)
-    if (known !== undefined) return known
-    const base = (await readRun(this.store, run)).basedOn ?? null
-    this.#known.set(run, base)
-    return base
+/** null for a run whose start was cut short. */
+async function recordOf(store: ObjectStore, run: string): Promise<RunRecord | null> {
+  try {
+    return await readRun(store, run)
+  } catch (error) {
+    if (isPlatformError(error) && error.code === 'RUN_NOT_FOUND') return null
+    throw error
   }
 }

@@ -53,6 +53,10 @@ async function problemOf(answer: Response): Promise<ApiProblem> {
 
 export const segment = encodeURIComponent
 
+/** A stored file; `name` makes it a download. */
+export const blobUrl = (sha256: string, name?: string): string =>
+  `/api/blobs/${sha256}${name ? `?name=${segment(name)}` : ''}`
+
 export const thumbnailUrl = (dataset: string, digest: string, size: 96 | 160 | 320 | 640): string =>
   `/api/thumbnails/${segment(dataset)}/${digest}?size=${size}`
 

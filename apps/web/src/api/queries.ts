@@ -1,6 +1,6 @@
 /** The data of the pages: one hook per thing, refreshed while it can change. */
 import { QueryClient, useInfiniteQuery, useMutation, useQuery, type UseQueryResult } from '@tanstack/react-query'
-import { useEffect } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { ApiProblem, get, post, segment } from './client.ts'
 import type {
   BatchRow,
@@ -10,14 +10,20 @@ import type {
   EndpointView,
   Health,
   ImagePage,
+  LogLine,
+  LogPage,
   Me,
   ModelDetail,
   ModelSummary,
+  Peek,
   Permission,
   Person,
+  RunComparison,
+  RunLineage,
   RunReport,
   RunSummary,
   Session,
+  WaitingApproval,
 } from './types.ts'
 
 const LIVE_MS = 2_000
@@ -53,6 +59,42 @@ export function useOpenSessions(): readonly Session[] {
 }
 
 export const useRuns = () => useThing<readonly RunSummary[]>('/api/runs', LIVE_MS)
+export const useLineage = (run: string) => useThing<RunLineage>(`/api/runs/${segment(run)}/lineage`)
+export const useComparison = (a: string, b: string) =>
+  useThing<RunComparison>(`/api/runs/${segment(a)}/compare/${segment(b)}`)
+export const useApprovals = () => useThing<readonly WaitingApproval[]>('/api/approvals', LIVE_MS)
+export const usePeek = (sha256: string, enabled: boolean) => useThing<Peek>(`/api/blobs/${sha256}/peek`, false, enabled)
+
+const LOG_MS = 1_000
+
+/** What a step said so far; reads on while more can come, and once after. */
+export function useStepLog(run: string, step: string, live: boolean): { lines: readonly LogLine[]; error: unknown } {
+  const [log, setLog] = useState<{ lines: readonly LogLine[]; error: unknown }>({ lines: [], error: null })
+  const next = useRef(0)
+  useEffect(() => {
+    let timer: number | undefined
+    let left = false
+    const read = async () => {
+      const path = `/api/runs/${segment(run)}/steps/${segment(step)}/log`
+      const page = await get<LogPage>(`${path}?after=${next.current}`).catch((error: unknown) => {
+        if (!left) setLog((before) => ({ ...before, error }))
+        return null
+      })
+      if (left) return
+      const isMore = page !== null && page.next !== next.current
+      if (page) next.current = page.next
+      if (page && isMore) setLog(({ lines }) => ({ lines: [...lines, ...page.lines], error: null }))
+      if (isMore || live) timer = window.setTimeout(() => void read(), isMore ? 0 : LOG_MS)
+    }
+    void read()
+    return () => {
+      left = true
+      window.clearTimeout(timer)
+    }
+  }, [run, step, live])
+  return log
+}
+
 export const useModels = () => useThing<readonly ModelSummary[]>('/api/models')
 export const useModel = (name: string) => useThing<ModelDetail>(`/api/models/${segment(name)}`)
 export const useEndpoints = () => useThing<readonly EndpointView[]>('/api/endpoints', LIVE_MS)
@@ -68,10 +110,18 @@ export function useMay(permission: Permission): boolean {
 export interface ImageFilter {
   readonly label: string | null
   readonly split: string | null
+  /** A version or a name of one; the newest where left out. */
+  readonly ref?: string
+  readonly limit?: number
 }
 
-export function useImages(dataset: string, { label, split }: ImageFilter) {
-  const filter = new URLSearchParams({ limit: '120', ...(label ? { label } : {}), ...(split ? { split } : {}) })
+export function useImages(dataset: string, { label, split, ref, limit = 120 }: ImageFilter) {
+  const filter = new URLSearchParams({
+    limit: String(limit),
+    ...(label ? { label } : {}),
+    ...(split ? { split } : {}),
+    ...(ref ? { ref } : {}),
+  })
   return useInfiniteQuery({
     queryKey: ['images', dataset, filter.toString()],
     queryFn: ({ pageParam }) =>

@@ -1,5 +1,8 @@
 /** What the HTTP API answers, as `/api/openapi.json` describes it. */
 export type { RunReport, RunStatus, RunSummary, StepReport, StepStatus } from '../../../../core/runs/types.ts'
+export type { StepOrigin } from '../../../../core/runs/types.ts'
+export type { LogLine, LogPage } from '../../../../core/runs/step-log.ts'
+export type { Pair, RunComparison, RunHead, StepComparison } from '../../../../core/runs/compare.ts'
 export type { Screen, SessionState } from '../../../../core/labelling/types.ts'
 import type { RunStatus } from '../../../../core/runs/types.ts'
 import type { SessionState } from '../../../../core/labelling/types.ts'
@@ -123,7 +126,42 @@ export interface EndpointView {
     readonly ready: number
     readonly percent: number
     readonly trouble: string | null
+    /** What a replica waits for before it can start. */
+    readonly waiting: string | null
   }[]
+}
+
+export interface RunLineage {
+  readonly by: string
+  readonly cause: { readonly kind: string; readonly text: string; readonly trigger: string } | null
+  readonly basedOn: { readonly kind: string; readonly run: string; readonly forced: readonly string[] } | null
+  readonly derived: readonly { readonly id: string; readonly kind: string }[]
+}
+
+/** The beginning of a blob. */
+export interface Peek {
+  readonly type: string
+  readonly sizeBytes: number
+  readonly text: string | null
+  readonly isWhole: boolean
+}
+
+/** Something that waits for people. */
+export interface WaitingApproval {
+  readonly run: string
+  readonly node: string
+  readonly pipeline: string
+  readonly question: string
+  readonly subject: unknown
+  readonly approvals: number
+  readonly asked: readonly string[]
+  readonly escalated: boolean
+  readonly answers: readonly { readonly by: string; readonly at: string; readonly why: string }[]
+  /** JSON schema of what an approval must say. */
+  readonly form: Readonly<Record<string, unknown>> | null
+  readonly deadlineAt: string | null
+  readonly onDeadline: 'fail' | 'approve' | 'refuse'
+  readonly mayAnswer: boolean
 }
 
 export interface Prediction {

@@ -28,7 +28,7 @@ export default function Endpoints() {
 }
 
 function EndpointCard({ endpoint }: { endpoint: EndpointView }) {
-  const serving = endpoint.revisions.filter(({ percent: share }) => share > 0)
+  const shown = endpoint.revisions.filter(({ percent: share, trouble, waiting }) => share > 0 || trouble || waiting)
   return (
     <section className="card" aria-labelledby={`endpoint-${endpoint.name}`}>
       <div className="card-head">
@@ -36,7 +36,7 @@ function EndpointCard({ endpoint }: { endpoint: EndpointView }) {
         <Health endpoint={endpoint} />
       </div>
       <ul className="plain">
-        {serving.map(({ revision, model, ready, wanted, percent: share, trouble }) => (
+        {shown.map(({ revision, model, ready, wanted, percent: share, trouble, waiting }) => (
           <li key={revision}>
             <span>
               revision {revision}: <Link to={`/models/${model.name}`}>{`${model.name} v${model.version}`}</Link>
@@ -45,6 +45,7 @@ function EndpointCard({ endpoint }: { endpoint: EndpointView }) {
               {share} % of the requests, {ready} of {wanted} replicas ready
             </span>
             {trouble ? <span className="bad">{trouble}</span> : null}
+            {waiting ? <span className="attention">waits: {waiting}</span> : null}
           </li>
         ))}
       </ul>
@@ -61,6 +62,8 @@ function EndpointCard({ endpoint }: { endpoint: EndpointView }) {
 function Health({ endpoint }: { endpoint: EndpointView }) {
   const serving = endpoint.revisions.filter((revision) => revision.percent > 0)
   if (serving.some(({ trouble }) => trouble)) return <Badge tone="bad" icon="failed" word="in trouble" />
+  if (serving.some(({ waiting, ready }) => waiting && ready === 0))
+    return <Badge tone="attention" icon="waiting" word="waits for a place to run" />
   if (!serving.length) return <Badge tone="quiet" icon="skipped" word="no traffic" />
   if (serving.some(({ ready }) => ready === 0)) return <Badge tone="attention" icon="waiting" word="starting" />
   if (serving.some(({ ready, wanted }) => ready < wanted))

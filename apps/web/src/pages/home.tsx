@@ -1,7 +1,7 @@
 /** What needs a person, where the loop stands, and what ran last. */
 import type { ReactNode } from 'react'
 import { Link } from 'react-router'
-import { useDatasets, useEndpoints, useModels, useOpenSessions, useRuns } from '../api/queries.ts'
+import { useApprovals, useDatasets, useEndpoints, useModels, useOpenSessions, useRuns } from '../api/queries.ts'
 import { count, counted, percent } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Empty, Loaded, Page, Section } from '../parts/page.tsx'
@@ -37,15 +37,27 @@ function Wanted() {
   const sessions = useOpenSessions()
   const runs = useRuns().data ?? []
   const labelling = new Set(sessions.map(({ run }) => run))
-  const waiting = runs.filter(({ id, status }) => status === 'waiting' && !labelling.has(id))
+  // Those that this person may answer stand first.
+  const approvals = (useApprovals().data ?? []).toSorted((a, b) => Number(b.mayAnswer) - Number(a.mayAnswer))
+  const told = new Set([...labelling, ...approvals.map(({ run }) => run)])
+  const waiting = runs.filter(({ id, status }) => status === 'waiting' && !told.has(id))
   const failed = runs.filter(({ status }) => status === 'failed').slice(0, 3)
-  if (!sessions.length && !waiting.length && !failed.length) return null
+  if (!sessions.length && !approvals.length && !waiting.length && !failed.length) return null
   return (
     <Section title="Wants a person">
       <ul className="wanted">
         {sessions.map(({ id, dataset, state }) => (
           <Wish key={id} to={`/labelling/${id}`} badge={<Badge tone="attention" icon="labelling" word="labelling" />}>
             {dataset}: {count(state.labelled)} of {counted(state.images, 'image')} labelled
+          </Wish>
+        ))}
+        {approvals.map(({ run, node, question, mayAnswer }) => (
+          <Wish
+            key={`${run} ${node}`}
+            to={`/runs/${run}`}
+            badge={<Badge tone="attention" icon="waiting" word={mayAnswer ? 'your approval' : 'approval of others'} />}
+          >
+            {question} <span className="muted">{run}</span>
           </Wish>
         ))}
         {waiting.map(({ id }) => (

@@ -13,8 +13,10 @@ import {
 } from '@xyflow/react'
 import { useMemo } from 'react'
 import type { StepReport } from '../api/types.ts'
-import { elapsed } from '../parts/format.ts'
+import { Link, useSearchParams } from 'react-router'
+import { count, elapsed } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
+import { originWord, stepSearch } from './step-words.ts'
 import { iconOf, toneOf, wordOf } from '../parts/state.tsx'
 
 type StepNode = Node<{ step: StepReport }, 'step'>
@@ -35,7 +37,7 @@ export default function RunGraph({ steps }: { steps: readonly StepReport[] }) {
     data: { step },
     width: WIDTH,
     height: HEIGHT,
-    ariaLabel: `${step.id}, ${wordOf(step.status)}`,
+    focusable: false,
   }))
   const edges: Edge[] = steps.flatMap((step) =>
     step.needs.map((need) => ({
@@ -73,23 +75,33 @@ export default function RunGraph({ steps }: { steps: readonly StepReport[] }) {
 }
 
 function StepBox({ data: { step } }: NodeProps<StepNode>) {
-  const took = step.startedAt ? elapsed(step.startedAt, step.endedAt) : wordOf(step.status)
-  const share = step.progress?.total ? step.progress.done / step.progress.total : null
+  const [search] = useSearchParams()
+  const isChosen = search.get('step') === step.id
   return (
-    <div className="step-box" data-tone={toneOf(step.status)} title={step.reason ?? undefined}>
+    <Link
+      to={{ search: stepSearch(step.id), hash: '' }}
+      preventScrollReset
+      className="step-box"
+      data-tone={toneOf(step.status)}
+      aria-current={isChosen ? 'true' : undefined}
+      title={step.reason ?? undefined}
+    >
       <Handle type="target" position={Position.Left} isConnectable={false} />
       <span className="step-name">
         <Icon name={iconOf(step.status)} size={14} />
         {step.id}
       </span>
-      <span className="muted">
-        {took}
-        {step.origin === 'hit' ? ', cached' : ''}
-        {share !== null && step.status === 'running' ? `, ${Math.round(share * 100)} %` : ''}
-      </span>
+      <span className="muted">{briefly(step)}</span>
       <Handle type="source" position={Position.Right} isConnectable={false} />
-    </div>
+    </Link>
   )
+}
+
+/** What fits into a box: how far, how long, or where the result came from. */
+function briefly({ status, origin, progress, startedAt, endedAt }: StepReport): string {
+  if (status === 'running' && progress?.total) return `${count(progress.done)} of ${count(progress.total)}`
+  if (status === 'completed' && origin && origin !== 'ran') return originWord(origin)
+  return startedAt ? elapsed(startedAt, endedAt) : wordOf(status)
 }
 
 /** Column = longest way from a start; in a column steps stand near the middle of what they need. */

@@ -1,13 +1,16 @@
-/** One run: its steps as a graph and as a table, live; the one cause when it failed; what a person can do about it. */
-import { Button, Textarea } from '@mantine/core'
+/** One run: its steps as a graph and as a table, live; what each said and left; the one cause when it failed; what a person can do about it. */
+import { Button } from '@mantine/core'
 import { lazy, Suspense, useEffect, useState } from 'react'
-import { Link, useParams } from 'react-router'
-import { isOver, useAction, useMay, useOpenSessions, useRun } from '../api/queries.ts'
-import type { RunReport, StepReport } from '../api/types.ts'
+import { Link, useParams, useSearchParams } from 'react-router'
+import { isOver, useAction, useApprovals, useLineage, useMay, useOpenSessions, useRun } from '../api/queries.ts'
+import type { RunReport, StepReport, WaitingApproval } from '../api/types.ts'
 import { count, elapsed, moment } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Bar, Command, Facts, Failure, Loaded, Page, Section, Skeleton } from '../parts/page.tsx'
 import { State } from '../parts/state.tsx'
+import { Approval } from './approval.tsx'
+import { StepDetail } from './run-step.tsx'
+import { originWord, stepSearch } from './step-words.ts'
 
 const RunGraph = lazy(() => import('./run-graph.tsx'))
 
@@ -19,6 +22,8 @@ export default function Run() {
 
 function RunView({ report }: { report: RunReport }) {
   useTick(!isOver(report.status))
+  const [search] = useSearchParams()
+  const chosen = report.steps.find(({ id }) => id === search.get('step'))
   const done = report.steps.filter(({ status }) => status === 'completed' || status === 'skipped').length
   return (
     <Page
@@ -26,19 +31,7 @@ function RunView({ report }: { report: RunReport }) {
       title={report.id}
       state={<State status={report.status} />}
       action={<Actions report={report} />}
-      lineage={
-        <>
-          pipeline {report.pipeline}
-          {report.temporalUrl ? (
-            <>
-              {' · '}
-              <a href={report.temporalUrl} target="_blank" rel="noreferrer">
-                Temporal UI <Icon name="out" size={13} />
-              </a>
-            </>
-          ) : null}
-        </>
-      }
+      lineage={<Origin report={report} />}
     >
       <Cause report={report} />
       {isOver(report.status) ? null : <Waiting report={report} />}
@@ -56,15 +49,52 @@ function RunView({ report }: { report: RunReport }) {
               <RunGraph steps={report.steps} />
             </Suspense>
           </Section>
+          {chosen ? <StepDetail key={chosen.id} run={report} step={chosen} /> : null}
           <Section title="Steps">
             <Steps steps={report.steps} />
           </Section>
         </>
       ) : null}
       <Section title="Parameters">
-        <pre className="json">{JSON.stringify(report.params, null, 2)}</pre>
+        <pre className="json" tabIndex={0}>
+          {JSON.stringify(report.params, null, 2)}
+        </pre>
       </Section>
     </Page>
+  )
+}
+
+/** From what, by whom, and what came of it. */
+function Origin({ report: { id, pipeline, temporalUrl } }: { report: RunReport }) {
+  const lineage = useLineage(id).data
+  return (
+    <>
+      pipeline {pipeline}
+      {lineage?.cause ? `, started by ${lineage.cause.trigger}: ${lineage.cause.text}` : null}
+      {lineage && !lineage.cause ? `, started by ${lineage.by}` : null}
+      {lineage?.basedOn ? (
+        <>
+          {` · ${lineage.basedOn.kind} of `}
+          <Link to={`/runs/${lineage.basedOn.run}`}>{lineage.basedOn.run}</Link>
+        </>
+      ) : null}
+      {lineage?.derived.map((run) => (
+        <span key={run.id}>
+          {` · ${run.kind}: `}
+          <Link to={`/runs/${run.id}`}>{run.id}</Link>
+        </span>
+      ))}
+      {' · '}
+      <Link to={`/runs/${id}/compare${lineage?.basedOn ? `/${lineage.basedOn.run}` : ''}`}>compare</Link>
+      {temporalUrl ? (
+        <>
+          {' · '}
+          <a href={temporalUrl} target="_blank" rel="noreferrer">
+            Temporal UI <Icon name="out" size={13} />
+          </a>
+        </>
+      ) : null}
+    </>
   )
 }
 
@@ -113,7 +143,10 @@ function Cause({ report }: { report: RunReport }) {
           {step?.code ? <code className="code">{step.code}</code> : null}
         </p>
         <p>{step?.reason ?? 'No step tells why; see the Temporal UI.'}</p>
-        <p className="muted">Mend the cause, then resume: finished steps are kept.</p>
+        <p className="muted">
+          Mend the cause, then resume: finished steps are kept.{' '}
+          {step ? <Link to={{ search: stepSearch(step.id) }}>What {step.id} said</Link> : null}
+        </p>
         <Command text={`gyre run resume ${report.id}`} />
       </div>
     </div>
@@ -122,7 +155,7 @@ function Cause({ report }: { report: RunReport }) {
 
 function Waiting({ report }: { report: RunReport }) {
   const sessions = useOpenSessions().filter(({ run }) => run === report.id)
-  const approvals = report.steps.filter(({ step, status }) => step === 'approve' && status === 'waiting')
+  const approvals = useOpenApprovals(report)
   return (
     <>
       {sessions.map(({ id, dataset }) => (
@@ -134,51 +167,42 @@ function Waiting({ report }: { report: RunReport }) {
           </Button>
         </div>
       ))}
-      {approvals.map((step) => (
-        <Approval key={step.id} run={report.id} step={step} />
+      {approvals.map((approval) => (
+        <Approval key={approval.node} approval={approval} />
       ))}
     </>
   )
 }
 
-function Approval({ run, step }: { run: string; step: StepReport }) {
+/** What waits for people here; of a run that an earlier release began, the step alone tells. */
+function useOpenApprovals(report: RunReport): readonly WaitingApproval[] {
   const may = useMay('publish')
-  const [why, setWhy] = useState('')
-  const answer = useAction(`/api/runs/${run}/approvals/${step.id}`)
-  return (
-    <div className="notice notice-tall">
-      <Icon name="waiting" />
-      <div>
-        <p>{step.reason ?? `Step "${step.id}" waits for an approval.`}</p>
-        {may ? (
-          <>
-            <Textarea
-              label="Why"
-              description="Kept with the run"
-              value={why}
-              onChange={(event) => setWhy(event.currentTarget.value)}
-              autosize={false}
-              rows={2}
-            />
-            <div className="buttons">
-              <Button loading={answer.isPending} onClick={() => answer.mutate({ approved: true, why })}>
-                Approve
-              </Button>
-              <Button variant="default" onClick={() => answer.mutate({ approved: false, why })}>
-                Refuse: the run fails
-              </Button>
-            </div>
-          </>
-        ) : (
-          <p className="muted">Owners, engineers and operators can approve.</p>
-        )}
-        {answer.error ? <Failure error={answer.error} /> : null}
-      </div>
-    </div>
+  const asked = useApprovals()
+  const known = asked.data?.filter(({ run }) => run === report.id) ?? []
+  const untold = report.steps.filter(
+    ({ id, step, status }) => step === 'approve' && status === 'waiting' && !known.some(({ node }) => node === id),
   )
+  if (!asked.data) return []
+  return [...known, ...untold.map((step) => plainApproval(report, step, may))]
 }
 
-const ORIGINS = { ran: 'ran', hit: 'from the cache', recovered: 'kept from before' } as const
+function plainApproval(
+  { id: run, pipeline }: RunReport,
+  { id: node, reason }: StepReport,
+  may: boolean,
+): WaitingApproval {
+  return {
+    ...{
+      run,
+      node,
+      pipeline,
+      question: reason ?? `Step "${node}" waits for an approval.`,
+      subject: null,
+      approvals: 1,
+    },
+    ...{ asked: [], escalated: false, answers: [], form: null, deadlineAt: null, onDeadline: 'fail', mayAnswer: may },
+  }
+}
 
 function Steps({ steps }: { steps: readonly StepReport[] }) {
   return (
@@ -201,7 +225,9 @@ function Steps({ steps }: { steps: readonly StepReport[] }) {
           {steps.map((step) => (
             <tr key={step.id} id={`step-${step.id}`}>
               <td>
-                <span className="id">{step.id}</span>
+                <Link className="id" to={{ search: stepSearch(step.id) }} preventScrollReset>
+                  {step.id}
+                </Link>
                 {step.step === step.id ? null : <span className="muted step-kind">{step.step}</span>}
               </td>
               <td>
@@ -222,12 +248,11 @@ function Steps({ steps }: { steps: readonly StepReport[] }) {
   )
 }
 
-function StepProgress({ step }: { step: StepReport }) {
-  const { progress, status, reason, origin, outputs } = step
+function StepProgress({ step: { id, progress, status, reason, origin } }: { step: StepReport }) {
   if (progress && status === 'running')
     return (
       <div className="progress">
-        {progress.total ? <Bar done={progress.done} total={progress.total} label={`Progress of ${step.id}`} /> : null}
+        {progress.total ? <Bar done={progress.done} total={progress.total} label={`Progress of ${id}`} /> : null}
         <span>
           {count(progress.done)}
           {progress.total ? ` of ${count(progress.total)}` : ''} {progress.unit}
@@ -238,13 +263,9 @@ function StepProgress({ step }: { step: StepReport }) {
     )
   return (
     <>
-      {reason ?? (origin ? <span className="muted">{ORIGINS[origin]}</span> : null)}
-      {status === 'completed' && outputs !== null && outputs !== undefined ? (
-        <details>
-          <summary>outputs</summary>
-          <pre className="json">{JSON.stringify(outputs, null, 2)}</pre>
-        </details>
-      ) : null}
+      {origin ? <span className="muted">{originWord(origin)}</span> : null}
+      {origin && reason ? <span className="muted">: </span> : null}
+      {reason}
     </>
   )
 }

@@ -5,6 +5,9 @@ const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', 
 
 export const count = (n: number): string => counts.format(n)
 
+/** A figure of any size, to four digits: `2,400`, `0.9513`, `1.3e-7`. */
+export const figure = (n: number): string => (Number.isInteger(n) ? count(n) : String(Number(n.toPrecision(4))))
+
 /** `1 image`, `2,400 images`. */
 export const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`
 
