@@ -60,6 +60,12 @@ export const CATALOGUE = {
     remedy: 'Fan out with fewer, larger steps.',
     ...user,
   },
+  MAP_ITEMS_FAILED: {
+    when: 'More items of a map failed than it allows.',
+    remedy:
+      'Mend what the first one died of and resume: items that succeeded are kept. Or ask for a smaller share with `atLeast`.',
+    ...failed,
+  },
   RUN_NOT_COMPLETED: {
     when: 'A run that a command waited for was cancelled.',
     remedy: 'Let it go on with `gyre run resume`.',
