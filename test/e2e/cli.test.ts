@@ -115,6 +115,13 @@ describe('gyre pipeline and gyre run', () => {
       steps: [{ id: 'import', status: 'completed', origin: 'ran' }],
     })
     expect(await refusal('run', 'resume', 'late-1')).toMatchObject({ exit: 4, code: 'RUN_NOT_RESUMABLE' })
+    // What its first attempt said is kept, beside the success of the second.
+    const logs = await json<{ step: string; level: string; text: string }[]>('run', 'logs', 'late-1', '--follow')
+    expect(logs[0]).toMatchObject({ step: 'import', level: 'error', text: expect.stringContaining(late) as string })
+    expect((await on('run', 'logs', 'late-1', 'import')).stdout).toContain(`error: ${logs[0]?.text}`)
+    expect(await refusal('run', 'logs', 'late-1', 'nonesuch')).toMatchObject({ exit: 2, code: 'INVALID_INPUT' })
+    const same = await json<{ steps: { output: string }[] }>('run', 'compare', 'late-1', 'late-1')
+    expect(same.steps.map(({ output }) => output)).toEqual(['same'])
     const runs = await json<{ id: string; pipeline: string; status: string }[]>('run', 'list')
     expect(runs).toContainEqual(
       expect.objectContaining({ id: 'late-1', pipeline: 'import-dataset', status: 'completed' }),
@@ -139,7 +146,10 @@ describe('the loop', () => {
         ['classes', 'dataset', 'endpoint', 'evaluation', 'images', 'labelling', 'model', 'run', 'seconds'].sort(),
       )
 
-      const { steps } = await json<{ steps: Step[] }>('run', 'show', String(report['run']?.['id']))
+      const run = String(report['run']?.['id'])
+      // A job of its own process is heard, too.
+      expect((await on('run', 'logs', run, 'train')).stdout).toContain('trained {"metrics":')
+      const { steps } = await json<{ steps: Step[] }>('run', 'show', run)
       expect(steps.map(({ id }) => id)).toEqual([
         'import',
         'embed',
