@@ -3,28 +3,43 @@
  * is read from the store. Temporal is asked only for what is in flight.
  */
 
-import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
+import {
+  type Client,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client'
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
 import {
   decodeFromPayloadsAtIndex,
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js'
 import { z } from 'zod'
-import { PlatformError } from '#core/errors'
-import { availablePipelines, planRun, prepareRun } from '#core/planning'
+import { isPlatformError, PlatformError } from '#core/errors'
+import type { NewsKind } from '#core/notify'
+import { availablePipelines, keepRun, planRun, prepareRun } from '#core/planning'
 import type { Plan } from '#core/plan'
 import {
+  forgetGeneration,
   lastGeneration,
   listRunIds,
   nodeRecords,
   openGeneration,
+  readOpening,
   readOutcome,
   readRun,
+  runsBasedOn,
   type Engine,
+  type Forecast,
+  type ForecastRequest,
+  type ForkRequest,
   type NodeOutcome,
   type OpenQuestion,
   type PersonsAnswer,
   type PipelineInfo,
+  type RerunRequest,
+  type RunBase,
+  type RunFilter,
   type RunRecord,
   type RunReport,
   type RunStatus,
@@ -34,7 +49,8 @@ import {
 import type { ObjectStore } from '#core/storage'
 import { connectClient, prepareTemporal, type TemporalSettings } from '../../infra/temporal/index.ts'
 import type { runPipeline } from '../../workflows/index.ts'
-import type { RunReport as WorkflowReport } from '../../workflows/types.ts'
+import { forecast, planFork, planRerun } from './forecasts.ts'
+import type { RunReport as WorkflowReport, RunSettings } from '../../workflows/types.ts'
 
 export interface EngineOptions {
   readonly store: ObjectStore
@@ -45,9 +61,16 @@ export interface EngineOptions {
   readonly temporal: TemporalSettings & { readonly uiUrl: string | null }
   /** After this long without a heartbeat an attempt counts as dead. */
   readonly heartbeatMs: number
+  /** Kinds of news that people are told of runs. */
+  readonly notify?: readonly NewsKind[]
 }
 
 const QUERY_MS = 2_000
+/** From a run's outcome to the end of its workflow; longer where no worker is there. */
+const CLOSE_MS = 8_000
+const LISTED_AT_ONCE = 32
+/** Between the opening of a generation and the start of its workflow. */
+const LAUNCH_MS = 60_000
 /** A server that starts at the same time as we do may take this long. */
 const TEMPORAL_PATIENCE_MS = 10_000
 const keyword = (name: string): ReturnType<typeof defineSearchAttributeKey<'KEYWORD'>> =>
@@ -105,14 +128,43 @@ class TemporalEngine implements Engine {
     { by, runId }: { by: string; runId?: string },
   ): Promise<{ id: string }> {
     const record = await prepareRun(this.options, { pipeline, params, by, ...(runId && { runId }) })
-    if ((await lastGeneration(this.options.store, record.run)) === 0) await this.#launch(record, by)
+    await this.#launchOnce(record, by)
     return { id: record.run }
   }
 
-  async list(): Promise<readonly RunSummary[]> {
-    const ids = await listRunIds(this.options.store)
-    const summaries = await Promise.all(ids.map((id) => this.#summary(id)))
-    return summaries.sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+  forecast(request: ForecastRequest): Promise<Forecast> {
+    return forecast(this.options, request)
+  }
+
+  async rerun(request: RerunRequest, { by, runId }: { by: string; runId?: string }): Promise<{ id: string }> {
+    const { plan, forced } = await planRerun(this.options, request)
+    return this.#startFrom(plan, { kind: 'rerun', run: request.run, forced }, by, runId)
+  }
+
+  async fork(request: ForkRequest, { by, runId }: { by: string; runId?: string }): Promise<{ id: string }> {
+    const plan = await planFork(this.options, request)
+    return this.#startFrom(plan, { kind: 'fork', run: request.run, forced: [] }, by, runId)
+  }
+
+  async #startFrom(plan: Plan, basedOn: RunBase, by: string, runId?: string): Promise<{ id: string }> {
+    const { store } = this.options
+    const record = await keepRun(store, plan, { by, basedOn, ...(runId && { runId }) })
+    await this.#launchOnce(record, by)
+    return { id: record.run }
+  }
+
+  async list({ pipeline, status, limit = Infinity }: RunFilter = {}): Promise<readonly RunSummary[]> {
+    const { store } = this.options
+    const records = (await Promise.all((await listRunIds(store)).map((id) => knownRun(store, id))))
+      .filter((record) => record !== null)
+      .filter(({ plan }) => pipeline === undefined || plan.pipeline === pipeline)
+      .toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))
+    const runs: RunSummary[] = []
+    for (let from = 0; from < records.length && runs.length < limit; from += LISTED_AT_ONCE) {
+      const summaries = await Promise.all(records.slice(from, from + LISTED_AT_ONCE).map((one) => this.#summary(one)))
+      runs.push(...summaries.filter((one) => status === undefined || one.status === status))
+    }
+    return runs.slice(0, Math.min(limit, runs.length))
   }
 
   async show(run: string): Promise<RunReport> {
@@ -123,6 +175,8 @@ class TemporalEngine implements Engine {
     const temporalUrl = temporal.uiUrl && `${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows/${run}`
     const base = {
       id: run,
+      basedOn: record.basedOn ?? null,
+      derived: await runsBasedOn(store, run),
       pipeline: record.plan.pipeline,
       startedAt: record.startedAt,
       params: record.plan.params,
@@ -138,7 +192,7 @@ class TemporalEngine implements Engine {
     const flight = await this.#flight(run, record.plan)
     const live = flight?.status === 'running' ? await this.#query<WorkflowReport>(run, 'report') : null
     const nodes = live?.nodes ?? (await this.#nodesFromStore(run))
-    const status = live && !isOver(live.status) ? live.status : (flight?.status ?? 'queued')
+    const status = live && !isOver(live.status) ? live.status : (flight?.status ?? (await this.#forgotten(run)))
     return { ...base, status, endedAt: null, steps: stepReports(record.plan, nodes, flight) }
   }
 
@@ -161,7 +215,8 @@ class TemporalEngine implements Engine {
         `run "${run}" is ${status}; only a failed or cancelled run resumes`,
         { run, status },
       )
-    await this.#launch(record, by)
+    await this.#untilClosed(run)
+    await this.#launch(record, by, await openGeneration(this.options.store, run, by))
   }
 
   async answerApproval(run: string, node: string, answer: PersonsAnswer): Promise<void> {
@@ -178,20 +233,35 @@ class TemporalEngine implements Engine {
     await this.#update(`${session.slice(0, dot)}/${session.slice(dot + 1)}`, 'stop', { by })
   }
 
-  async #launch(record: RunRecord, by: string): Promise<void> {
-    const generation = await openGeneration(this.options.store, record.run, by)
-    const { plan } = record
+  /** The same request again starts nothing twice; what was cut short before Temporal heard of it starts now. */
+  async #launchOnce(record: RunRecord, by: string): Promise<void> {
+    const { store } = this.options
+    const { run } = record
+    const generation = await lastGeneration(store, run)
+    if (generation === 0) return this.#launch(record, by, await openGeneration(store, run, by))
+    if (generation === 1 && !(await readOutcome(store, run, 1)) && !(await this.#describe(run)))
+      await this.#launch(record, by, generation)
+  }
+
+  /** The outcome is written before the workflow ends, and until then the server starts no other with its id. */
+  async #untilClosed(run: string): Promise<void> {
+    const closed = () => this.client.workflow.getHandle(run).result()
+    await this.client.connection.withDeadline(Date.now() + CLOSE_MS, closed).catch(() => undefined)
+  }
+
+  async #launch(record: RunRecord, by: string, generation: number): Promise<void> {
+    const { plan, run } = record
     const dataset = (plan.params as Readonly<Record<string, unknown>>).dataset
     try {
       await this.client.workflow.start<typeof runPipeline>('runPipeline', {
-        workflowId: record.run,
+        workflowId: run,
         taskQueue: 'gyre-pipeline',
         args: [
           {
-            run: record.run,
+            run,
             generation,
             plan,
-            settings: { heartbeatMs: this.options.heartbeatMs, project: this.options.project },
+            settings: runSettings(this.options),
           },
         ],
         staticSummary: `${plan.pipeline}${generation > 1 ? `, resumed ${generation - 1}×` : ''}`,
@@ -202,22 +272,29 @@ class TemporalEngine implements Engine {
         ]),
       })
     } catch (error) {
-      throw this.#unavailable(error)
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw this.#unavailable(error)
+      if (generation === 1) return // The same request, heard twice.
+      await forgetGeneration(this.options.store, run, generation)
+      throw new PlatformError('RUN_NOT_RESUMABLE', `run "${run}" is resumed already, or not quite over; look again`, {
+        run,
+      })
     }
   }
 
-  async #summary(run: string): Promise<RunSummary> {
+  async #summary({ run, plan, startedAt }: RunRecord): Promise<RunSummary> {
     const { store } = this.options
-    const [record, generation] = await Promise.all([readRun(store, run), lastGeneration(store, run)])
+    const generation = await lastGeneration(store, run)
     const outcome = generation > 0 ? await readOutcome(store, run, generation) : null
-    const status = outcome?.status ?? (await this.#flight(run, record.plan))?.status ?? 'queued'
-    return {
-      id: run,
-      pipeline: record.plan.pipeline,
-      status,
-      startedAt: record.startedAt,
-      endedAt: outcome?.endedAt ?? null,
-    }
+    const status = outcome?.status ?? (await this.#flight(run, plan))?.status ?? (await this.#forgotten(run))
+    return { id: run, pipeline: plan.pipeline, status, startedAt, endedAt: outcome?.endedAt ?? null }
+  }
+
+  /** Of a run without an outcome that Temporal does not know: about to start, or lost with Temporal's database. */
+  async #forgotten(run: string): Promise<RunStatus> {
+    const { store } = this.options
+    const generation = await lastGeneration(store, run)
+    const opened = generation > 0 ? await readOpening(store, run, generation) : null
+    return opened && Date.now() - Date.parse(opened.at) > LAUNCH_MS ? 'failed' : 'queued'
   }
 
   /** The state of a run whose outcome is not written: from Temporal's own record of the workflow. */
@@ -300,6 +377,25 @@ class TemporalEngine implements Engine {
       {},
       { cause: error },
     )
+  }
+}
+
+/** What a run is told of the installation, whoever starts it. */
+export function runSettings({
+  heartbeatMs,
+  project,
+  notify = [],
+}: Pick<EngineOptions, 'heartbeatMs' | 'project' | 'notify'>): RunSettings {
+  return { heartbeatMs, project, ...(notify.length > 0 && { notify }) }
+}
+
+/** Null for a run whose start was cut short. */
+async function knownRun(store: ObjectStore, run: string): Promise<RunRecord | null> {
+  try {
+    return await readRun(store, run)
+  } catch (error) {
+    if (isPlatformError(error) && error.code === 'RUN_NOT_FOUND') return null
+    throw error
   }
 }
 

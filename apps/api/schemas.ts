@@ -46,7 +46,43 @@ export const stepReport = z.object({
 export const runReport = runSummary.extend({
   params: z.unknown(),
   temporalUrl: z.string().nullable(),
+  /** The run whose results it took over, and the runs that took over its own. */
+  basedOn: z
+    .object({ kind: z.enum(['rerun', 'fork']), run: z.string(), forced: z.array(z.string()).readonly() })
+    .nullable()
+    .optional(),
+  derived: z.array(z.string()).readonly().optional(),
   steps: z.array(stepReport).readonly(),
+})
+
+/** Which runs are listed. */
+export const runFilter = z.object({
+  pipeline: z.string().min(1).max(128).optional(),
+  status: runStatus.optional(),
+  limit: z.coerce.number().int().positive().max(10_000).optional(),
+})
+
+/** What a run would do, before it does. */
+export const runForecast = z.object({
+  pipeline: z.string(),
+  params: z.unknown(),
+  against: z.string().nullable(),
+  nodes: z
+    .array(
+      z.object({
+        id: z.string(),
+        step: z.string(),
+        needs: z.array(z.string()).readonly(),
+        does: z.enum(['run', 'hit', 'reuse', 'skip', 'open']),
+        because: z.string(),
+        decidedBy: z.array(z.string()).readonly(),
+        expected: z.enum(['run', 'hit', 'reuse', 'skip']).nullable(),
+        estimateMs: z.number().nullable(),
+      }),
+    )
+    .readonly(),
+  removed: z.array(z.string()).readonly(),
+  estimateMs: z.number().nullable(),
 })
 
 /** Something that waits for people. */
@@ -75,6 +111,28 @@ export const waitingApproval = z.object({
   onDeadline: z.enum(['fail', 'approve', 'refuse']),
   /** Whether whoever reads this may answer. */
   mayAnswer: z.boolean(),
+})
+
+/** One start that a trigger made, or could not make. */
+export const triggerFire = z.object({
+  pipeline: z.string(),
+  trigger: z.string(),
+  at: z.string(),
+  cause: z.object({ kind: z.string(), text: z.string(), trigger: z.string() }),
+  run: z.string().nullable(),
+  problem: z.string().nullable(),
+})
+
+export const triggerView = z.object({
+  pipeline: z.string(),
+  name: z.string(),
+  kind: z.string(),
+  /** One line: what it waits for. */
+  text: z.string(),
+  paused: z.boolean(),
+  /** When it starts next, where it has times. */
+  next: z.string().nullable(),
+  last: triggerFire.nullable(),
 })
 
 export const pipelineInfo = z.object({
@@ -264,6 +322,7 @@ export const problem = z.object({
 
 export type Principal = z.infer<typeof principal>
 export type Role = z.infer<typeof role>
+export type TriggerView = z.infer<typeof triggerView>
 export type WaitingApproval = z.infer<typeof waitingApproval>
 export type DatasetSummary = z.infer<typeof datasetSummary>
 export type DatasetDetail = z.infer<typeof datasetDetail>

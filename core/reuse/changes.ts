@@ -58,8 +58,10 @@ export async function changesOf(
   ]
 }
 
+type Code = Pick<Basis, 'step' | 'codeVersion' | 'container'>
+
 /** Of a container step the code is what it runs. */
-async function codeChange(store: ObjectStore, before: Basis, now: Basis): Promise<readonly string[]> {
+export async function codeChange(store: ObjectStore, before: Code, now: Code): Promise<readonly string[]> {
   if (before.step !== now.step) return []
   const [was, is] = [before.container, now.container]
   if (was && is && was.digest !== is.digest)
@@ -118,7 +120,7 @@ function isVersion(value: unknown): value is DatasetVersion {
 }
 
 /** Null where it takes more than a few words. */
-function shortly(value: Json | undefined): string | null {
+export function shortly(value: Json | undefined): string | null {
   if (value === undefined) return null
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return text.length <= LONGEST_WORD && !text.includes('sha256') ? text : null

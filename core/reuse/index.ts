@@ -5,7 +5,9 @@ export { keyedInput, sameBasis, type Keyed } from './basis.ts'
 export { cacheKey, forget, lookUp, remember, type CacheEntry } from './cache.ts'
 export { computeOnce, type Claim, type ClaimHooks, type Computed, type OncePorts } from './compute-once.ts'
 export { keepCode, readCode, type CodeRecord } from './code.ts'
+export { forecastPlan } from './forecast.ts'
 export { lineageOf, type Lineage } from './lineage.ts'
+export { planChanges } from './plan-changes.ts'
 export { dropDamagedBlob } from './repair.ts'
 export {
   decideNode,

@@ -137,9 +137,10 @@ export async function decideNode(
   given: Json,
   { ranBefore = true }: ResolveOptions = {},
 ): Promise<Decision> {
-  // A user's step checks its own input where its code runs.
-  const step = node.bundle ? undefined : steps.get(node.step)
-  const checked = node.bundle ? { success: true as const, data: given } : step?.input.safeParse(given)
+  // A user's step, and any step of a map, checks its input where its code runs.
+  const isOwn = node.bundle !== null || node.kind === 'map'
+  const step = isOwn ? undefined : steps.get(node.step)
+  const checked = isOwn ? { success: true as const, data: given } : step?.input.safeParse(given)
   if (!checked) return { kind: 'invalid', code: 'PIPELINE_INVALID', message: `there is no step "${node.step}"` }
   if (!checked.success) return { kind: 'invalid', code: 'INVALID_INPUT', message: `input ${issueText(checked.error)}` }
   const input = checked.data as Json

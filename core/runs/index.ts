@@ -13,12 +13,14 @@ export {
 } from './compare.ts'
 export {
   createRun,
+  forgetGeneration,
   forgetNode,
   lastGeneration,
   listRunIds,
   nodeRecords,
   openGeneration,
   readNode,
+  readOpening,
   readOutcome,
   readRun,
   recordNode,

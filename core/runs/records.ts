@@ -174,6 +174,20 @@ export async function openGeneration(store: ObjectStore, run: string, by: string
       return generation
 }
 
+/** Who opened a generation, and when. */
+export function readOpening(
+  store: ObjectStore,
+  run: string,
+  generation: number,
+): Promise<{ readonly by: string; readonly at: string } | null> {
+  return readJson(store, generationKey(run, generation, 'opened'))
+}
+
+/** Takes back a generation that was opened and in which nothing ran: another one stands in its place. */
+export function forgetGeneration(store: ObjectStore, run: string, generation: number): Promise<void> {
+  return store.delete(generationKey(run, generation, 'opened'))
+}
+
 export async function lastGeneration(store: ObjectStore, run: string): Promise<number> {
   let last = 0
   for await (const { key } of store.list(`runs/${run}/g`))

@@ -57,7 +57,7 @@ export interface StepReport {
   readonly code: string | null
 }
 
-export interface RunReport extends RunSummary {
+export interface RunReport extends RunSummary, Partial<RunLineage> {
   readonly params: unknown
   readonly temporalUrl: string | null
   readonly steps: readonly StepReport[]
@@ -96,13 +96,93 @@ export interface OpenQuestion {
   readonly answers: readonly GivenAnswer[]
 }
 
+/** What a run would do with one of its nodes. */
+export interface NodeForecast {
+  readonly id: string
+  readonly step: string
+  readonly needs: readonly string[]
+  /** `open`: what it does depends on the results of nodes before it. */
+  readonly does: 'run' | 'hit' | 'reuse' | 'skip' | 'open'
+  /** One line. */
+  readonly because: string
+  /** Of an open one: the nodes whose results decide. */
+  readonly decidedBy: readonly string[]
+  /** Of an open one: what it does where these give what they gave before; null where that is not known. */
+  readonly expected: 'run' | 'hit' | 'reuse' | 'skip' | null
+  /** Median of the last runs; null where there is none. */
+  readonly estimateMs: number | null
+}
+
+export interface Forecast {
+  readonly pipeline: string
+  readonly params: unknown
+  /** What it is compared with: a run, or a revision of the pipeline's file. */
+  readonly against: string | null
+  /** In the order of the plan. */
+  readonly nodes: readonly NodeForecast[]
+  /** Nodes of what it is compared with that are no longer there. */
+  readonly removed: readonly string[]
+  /** Along the longest way through the nodes that run or may; null where no node has a history. */
+  readonly estimateMs: number | null
+}
+
+export interface RerunRequest {
+  readonly run: string
+  /** Steps that run whatever is known of them; the name of a sub-pipeline stands for all steps in it. */
+  readonly from: readonly string[]
+  /** Those that differ from the run's own. */
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+export interface ForkRequest {
+  readonly run: string
+  /** Name of a pipeline, or its file. */
+  readonly pipeline: string
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+export type ForecastRequest =
+  | {
+      readonly kind: 'run'
+      readonly pipeline: string
+      readonly params: unknown
+      /** A run or a git revision; the newest completed run where left out. */
+      readonly against?: string
+    }
+  | ({ readonly kind: 'rerun' } & RerunRequest)
+  | ({ readonly kind: 'fork' } & ForkRequest)
+
+export interface RunFilter {
+  readonly pipeline?: string
+  readonly status?: RunStatus
+  readonly limit?: number
+}
+
+/** Where a run comes from and what came of it. */
+export interface RunLineage {
+  readonly basedOn: { readonly kind: 'rerun' | 'fork'; readonly run: string; readonly forced: readonly string[] } | null
+  /** Runs that are based on this one, oldest name first. */
+  readonly derived: readonly string[]
+}
+
 /** What the API, and through it the command line and the pages, ask of the engine. The adapter speaks to Temporal. */
 export interface Engine {
   pipelines(): Promise<readonly PipelineInfo[]>
   /** The frozen plan (`Plan` of #core/plan) that a run with these parameters would carry out. */
   plan(pipeline: string, params: unknown): Promise<unknown>
   start(pipeline: string, params: unknown, options: { by: string; runId?: string }): Promise<{ id: string }>
-  list(): Promise<readonly RunSummary[]>
+  /**
+   * What would happen, before anything does.
+   *
+   * @throws {PlatformError} `RUN_NOT_FOUND`, `PIPELINE_NOT_FOUND`, `INVALID_INPUT` for a step that the run has not.
+   */
+  forecast(request: ForecastRequest): Promise<Forecast>
+  /** A new run of the same code, which takes over what still holds. */
+  rerun(request: RerunRequest, options: { by: string; runId?: string }): Promise<{ id: string }>
+  /** A new run of other code, which takes over what still holds. */
+  fork(request: ForkRequest, options: { by: string; runId?: string }): Promise<{ id: string }>
+  /** Newest first. */
+  list(filter?: RunFilter): Promise<readonly RunSummary[]>
   /** @throws {PlatformError} `RUN_NOT_FOUND`. */
   show(run: string): Promise<RunReport>
   /** Returns at once; the run is over when `show` says so (within 5 s). */

@@ -9,7 +9,18 @@ import { openDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
 import type { Plan } from '#core/plan'
-import type { Engine, PersonsAnswer, RunRecord, RunReport, StepReport } from '#core/runs'
+import type {
+  Engine,
+  Forecast,
+  ForecastRequest,
+  ForkRequest,
+  PersonsAnswer,
+  RerunRequest,
+  RunFilter,
+  RunRecord,
+  RunReport,
+  StepReport,
+} from '#core/runs'
 import { blobsOf } from '../../apps/api/adapters/blobs.ts'
 import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
@@ -240,9 +251,32 @@ export class FakeEngine implements Engine {
     return { id }
   }
 
-  async list() {
+  async forecast({ kind, ...request }: ForecastRequest): Promise<Forecast> {
+    this.asked.push(`forecast ${kind} ${JSON.stringify(request)}`)
+    return { pipeline: 'image-classifier', params: {}, against: null, nodes: [], removed: [], estimateMs: null }
+  }
+
+  async rerun({ run, from }: RerunRequest, { by, runId }: { by: string; runId?: string }) {
+    const { pipeline, params } = await this.show(run)
+    const id = runId ?? `${pipeline}-${this.runs.size + 1}`
+    this.asked.push(`rerun ${run} from ${from.join(', ')} by ${by}`)
+    this.put({ id, pipeline, params, basedOn: { kind: 'rerun', run, forced: from } })
+    return { id }
+  }
+
+  async fork({ run, pipeline, params }: ForkRequest, { by, runId }: { by: string; runId?: string }) {
+    await this.show(run)
+    const id = runId ?? `${pipeline}-${this.runs.size + 1}`
+    this.asked.push(`fork ${run} to ${pipeline} by ${by}`)
+    this.put({ id, pipeline, params, basedOn: { kind: 'fork', run, forced: [] } })
+    return { id }
+  }
+
+  async list({ pipeline, status, limit }: RunFilter = {}) {
     return [...this.runs.values()]
   }
+      .filter((run) => (!pipeline || run.pipeline === pipeline) && (!status || run.status === status))
+      .slice(0, limit)
 
   async show(run: string) {
     const report = this.runs.get(run)

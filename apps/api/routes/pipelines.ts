@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { byName, pipelineInfo } from '../schemas.ts'
+import { byName, pipelineInfo, runForecast } from '../schemas.ts'
 import type { Api, RouteContext } from '../server.ts'
 
 const params = z.record(z.string(), z.unknown()).default({})
@@ -19,6 +19,23 @@ export function pipelineRoutes(server: Api, { ports }: RouteContext): void {
       schema: { params: byName, body: z.object({ params }), response: { 200: z.unknown() } },
     },
     (request) => ports.engine.plan(request.params.name, request.body.params),
+  )
+
+  server.post(
+    '/api/pipelines/:name/forecast',
+    {
+      config: { permission: 'view' },
+      schema: {
+        params: byName,
+        body: z.object({ params, against: z.string().min(1).max(200).optional() }),
+        response: { 200: runForecast },
+      },
+    },
+    (request) => {
+      const { params: values, against } = request.body
+      const asked = { kind: 'run' as const, pipeline: request.params.name, params: values }
+      return ports.engine.forecast(against === undefined ? asked : { ...asked, against })
+    },
   )
 
   server.post(
