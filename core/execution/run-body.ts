@@ -1,13 +1,16 @@
 /** Carries out one built-in or user step wherever it was called: a worker thread, or a job's process. */
 
 import { mkdir, rm } from 'node:fs/promises'
-import { PlatformError } from '#core/errors'
+import { issueText, PlatformError } from '#core/errors'
 import { createLogger, type Spoken } from '#core/log'
 import { openStore, type ObjectStore } from '#core/storage'
 import type { SessionState } from '#core/labelling'
+import type { Item } from '#core/maps'
 import type { PlanContainer } from '#core/plan'
+import type { StepDefinition } from '#core/steps'
 import type { Progress, StepContext } from './context.ts'
-import { runUserStep } from './run-user-step.ts'
+import { runItems, type ItemBody } from './run-items.ts'
+import { runUserStep, userItemBody } from './run-user-step.ts'
 
 export interface BodyRequest {
   readonly step: string
@@ -23,6 +26,10 @@ export interface BodyRequest {
   readonly container?: PlanContainer
   /** Only checks `input` against this schema of a step of the user's, and gives it as parsed. */
   readonly check?: 'input' | 'output'
+  /** Carries the step out once for each of these items, in place of `input`; see `runItems`. */
+  readonly items?: readonly Item[]
+  /** Attempts per item. */
+  readonly itemAttempts?: number
   readonly store: { readonly uri: string; readonly project: string }
   /** Digest of the blob with a user's bundle, for a step of theirs. */
   readonly bundle: string | null
@@ -96,13 +103,33 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
     progress: (progress) => hooks.onProgress(progress),
   }
   try {
+    if (request.items) return await runItems(request, ctx, await itemBody(request, ctx, hooks))
     if (request.bundle) return await runUserStep(request, request.bundle, ctx)
-    const load = BODIES[request.step]
-    if (!load)
-      throw new PlatformError('PIPELINE_INVALID', `there is no built-in step "${request.step}"`, { step: request.step })
-    const body = await load()
-    return await body(request.input as never, ctx, hooks, request)
+    return await runBuiltIn(request, ctx, hooks)
   } finally {
     await rm(request.scratchDir, { recursive: true, force: true })
+  }
+}
+
+async function runBuiltIn(request: BodyRequest, ctx: StepContext, hooks: BodyHooks): Promise<unknown> {
+  const load = BODIES[request.step]
+  if (!load)
+    throw new PlatformError('PIPELINE_INVALID', `there is no built-in step "${request.step}"`, { step: request.step })
+  const body = await load()
+  return body(request.input as never, ctx, hooks, request)
+}
+
+/** One item of a map: input and output are checked by the step's schemas. */
+async function itemBody(request: BodyRequest, ctx: StepContext, hooks: BodyHooks): Promise<ItemBody> {
+  const { bundle, step } = request
+  if (bundle) return userItemBody(request, bundle, ctx)
+  const steps = Object.values(await import('#core/steps')) as readonly Partial<StepDefinition>[]
+  const definition = steps.find(({ name }) => name === step) as StepDefinition
+  return async ({ input }) => {
+    const parsed = definition.input.safeParse(input)
+    if (!parsed.success) throw new PlatformError('INVALID_INPUT', `step ${step}, input ${issueText(parsed.error)}`)
+    const output = definition.output.safeParse(await runBuiltIn({ ...request, input: parsed.data }, ctx, hooks))
+    if (output.success) return output.data
+    throw new PlatformError('STEP_OUTPUT_INVALID', `step ${step} returned ${issueText(output.error)}`)
   }
 }

@@ -2,15 +2,16 @@
 
 import { createHash } from 'node:crypto'
 import { PlatformError } from '#core/errors'
-import { resolveInput, type Json } from '#core/plan'
+import { resolveItem, type Json } from '#core/plan'
 import type { BlobRef } from '#core/steps'
 import { blobKey, canonicalJson, digestJson, type ObjectStore } from '#core/storage'
 
-/** What a map node gets: the items, and its input with `{ $ref: '$item', path }` where the item goes. */
+/** What a map node gets when its turn has come (`Schedule`). */
 export interface MapInput {
   /** A JSON array, or a table. */
   readonly over: Json
-  readonly each: Json
+  /** The input of the step, with `{ $ref: '$item', path }` where the item goes. */
+  readonly input: Json
 }
 
 /** What names the code of the step, whatever its items are. */
@@ -35,10 +36,14 @@ export function stepKey({ step, codeVersion, salt }: ItemStep): string {
 }
 
 /** @throws {PlatformError} `INVALID_INPUT` where there is nothing to map over; `OBJECT_CORRUPT`. */
-export async function* itemsOf(store: ObjectStore, { over, each }: MapInput, step: ItemStep): AsyncIterable<Item> {
+export async function* itemsOf(
+  store: ObjectStore,
+  { over, input: template }: MapInput,
+  step: ItemStep,
+): AsyncIterable<Item> {
   let index = 0
   for await (const item of valuesOf(store, over)) {
-    const input = resolveInput(each, () => item)
+    const input = resolveItem(template, item)
     yield { index, key: itemKey(input, step.ignore ?? []), input }
     index += 1
   }

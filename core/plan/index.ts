@@ -15,7 +15,7 @@ export {
   type PlanRef,
 } from './types.ts'
 export { presentPlan, UnknownPlanFormat } from './migrate.ts'
-export { conditionRefs, forEachRef, holds, isPlanRef, resolveInput, resolveRef } from './resolve.ts'
+export { conditionRefs, forEachRef, holds, isPlanRef, resolveInput, resolveItem, resolveRef } from './resolve.ts'
 export { Schedule, type ScheduleState, type Turn } from './schedule.ts'
 export { walk, type Verdict, type WalkOptions } from './walk.ts'
 export { conditionText, markdownOf, mermaidOf, type NodeState } from './picture.ts'

@@ -37,12 +37,24 @@ export function resolveRef(ref: PlanRef, output: (node: string) => Json): Json {
   return value
 }
 
+/** Stands, in the input of a map, for one item; it stays as it is until the item is known. */
+const ITEM = '$item'
+
 export function resolveInput(input: Json | PlanRef, output: (node: string) => Json): Json {
-  if (isPlanRef(input)) return resolveRef(input, output)
-  if (Array.isArray(input)) return (input as readonly Json[]).map((item) => resolveInput(item, output))
-  if (typeof input === 'object' && input !== null)
-    return Object.fromEntries(Object.entries(input).map(([key, item]) => [key, resolveInput(item as Json, output)]))
-  return input
+  return substitute(input, (ref) => (ref.$ref === ITEM ? (ref as unknown as Json) : resolveRef(ref, output)))
+}
+
+/** The input of a map's step for one item. */
+export function resolveItem(template: Json, item: Json): Json {
+  return substitute(template, (ref) => (ref.$ref === ITEM ? resolveRef(ref, () => item) : (ref as unknown as Json)))
+}
+
+function substitute(value: Json | PlanRef, by: (ref: PlanRef) => Json): Json {
+  if (isPlanRef(value)) return by(value)
+  if (Array.isArray(value)) return (value as readonly Json[]).map((entry) => substitute(entry, by))
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, substitute(field as Json, by)]))
+  return value
 }
 
 export function holds(condition: Condition, output: (node: string) => Json): boolean {

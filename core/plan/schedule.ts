@@ -109,7 +109,9 @@ export class Schedule {
     if (skippedNeed !== undefined) return this.#skip(node, `needs ${skippedNeed}, which was skipped`)
     const output = (id: string): Json => this.#outputs.get(id) ?? null
     if (node.when && !holds(node.when, output)) return this.#skip(node, 'its condition does not hold')
-    return { node, kind: 'run', input: resolveInput(node.input, output) }
+    const input = resolveInput(node.input, output)
+    // Of a map: the items, and the input of each with the item left open.
+    return { node, kind: 'run', input: node.map ? { over: resolveInput(node.map.over, output), input } : input }
   }
 
   #skip(node: PlanNode, reason: string): Turn {

@@ -33,7 +33,7 @@ function request(over: Json, change: Partial<MapRequest> = {}): MapRequest {
   return {
     ...{ run: 'r', node: 'm', generation: 1, cache: true },
     of: { step: 'multiply', codeVersion: 'v1' },
-    input: { over, each: { n: { $ref: '$item', path: ['n'] }, times: 10 } },
+    input: { over, input: { n: { $ref: '$item', path: ['n'] }, times: 10 } },
     ...change,
   }
 }
@@ -104,8 +104,8 @@ describe('a map', () => {
     const of = { step: 'multiply', codeVersion: 'v1', ignore: ['times'] }
     await map(request(items(1, 2), { of }))
     seen = []
-    const each = { n: { $ref: '$item', path: ['n'] }, times: 99 }
-    await map(request([], { of, run: 'later', input: { over: items(1, 2, 3), each } }))
+    const input = { n: { $ref: '$item', path: ['n'] }, times: 99 }
+    await map(request([], { of, run: 'later', input: { over: items(1, 2, 3), input } }))
     expect(seen).toEqual([3])
   })
 
