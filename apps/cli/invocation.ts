@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { installationRoot } from '#core/execution'
 import { stateFolderPath } from '../../infra/local/state-folder.ts'
 
 /** The options that every verb takes. */
@@ -24,8 +27,12 @@ export class Invocation {
   /** The environment of this process, and what options said of the stack. */
   readonly env: NodeJS.ProcessEnv
 
+  /** Whether somebody named the folder with the pipelines; else it is where the command was called, or ours. */
+  readonly projectIsChosen: boolean
+
   constructor(options: CommonOptions & PlacementOptions) {
-    this.env = { ...process.env, ...placementEnvironment(options) }
+    this.projectIsChosen = Boolean(process.env['GYRE_PROJECT_DIR'])
+    this.env = { ...process.env, ...placementEnvironment(options), ...(!this.projectIsChosen && projectHere()) }
     this.json = options.json ?? false
     this.state = stateFolderPath(options.state, this.env)
     this.mayStart = options.start ?? true
@@ -41,6 +48,12 @@ export class Invocation {
   readonly remark = (line: string): void => {
     process.stderr.write(`${line}\n`)
   }
+}
+
+/** Whoever stands in a folder with pipelines means these. */
+function projectHere(): NodeJS.ProcessEnv {
+  const here = process.cwd()
+  return here !== installationRoot() && existsSync(path.join(here, 'pipelines')) ? { GYRE_PROJECT_DIR: here } : {}
 }
 
 function placementEnvironment({ store, compute, services }: PlacementOptions): NodeJS.ProcessEnv {

@@ -1,5 +1,8 @@
 /** The nouns and verbs, their options, help and examples. What they do lies in `verbs/`, loaded when called. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { PlatformError } from '#core/errors'
 import { VERSION } from './version.ts'
 
 function port(text: string): number {
@@ -72,6 +75,12 @@ export function createProgram(): Command {
   const program = new Command('gyre')
     .description('From a folder of images to a running recognition service, and back.')
     .version(VERSION)
+    .addOption(
+      new Option('--project <dir>', 'folder with pipelines of your own; this folder if it has pipelines/').env(
+        'GYRE_PROJECT_DIR',
+      ),
+    )
+    .hook('preAction', (gyre) => chooseProject(gyre.opts()))
     .exitOverride()
   for (const add of [
     addProcesses,
@@ -88,7 +97,26 @@ export function createProgram(): Command {
   return program
 }
 
+/** Before a verb looks at the environment; a stack that starts hands it on to its children. */
+function chooseProject({ project }: { project?: string }): void {
+  if (!project) return
+  const folder = path.resolve(project)
+  if (!existsSync(path.join(folder, 'pipelines')))
+    throw new PlatformError(
+      'INVALID_INPUT',
+      `${folder} has no folder pipelines; make a project with gyre init ${project}`,
+    )
+  process.env['GYRE_PROJECT_DIR'] = folder
+}
+
 function addProcesses(program: Command): void {
+  verb(program, 'init', 'Make a folder of your own with a pipeline that works, a step and a test', [
+    './gyre init parts',
+    './gyre init .                      # in a clone of a project: links it to this Gyre',
+  ])
+    .argument('[folder]', 'a new or empty folder', '.')
+    .action(async (folder, options) => (await import('./verbs/init.ts')).init(folder, options))
+
   withPlacement(
     verb(program, 'dev', 'Run the whole stack on this machine until Ctrl-C', [
       './gyre dev',

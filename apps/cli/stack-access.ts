@@ -82,7 +82,10 @@ async function findOrStart(
 ): Promise<{ info: StackInfo; own: Stack | null }> {
   for (let attempt = 1; ; attempt++) {
     const info = await findRunning(state)
-    if (info) return { info, own: null }
+    if (info) {
+      checkProject(info, invocation)
+      return { info, own: null }
+    }
     if (!invocation.mayStart) throw notRunning(invocation.state)
     try {
       const own = await startOwn(invocation)
@@ -91,6 +94,15 @@ async function findOrStart(
       if (!isPlatformError(error) || error.code !== 'STATE_IN_USE' || attempt === START_ATTEMPTS) throw error
     }
   }
+}
+
+/** A stack offers the pipelines of one project, the one that it was started with. */
+function checkProject({ projectDir }: StackInfo, { env, projectIsChosen, state, remark }: Invocation): void {
+  const wanted = env['GYRE_PROJECT_DIR']
+  if (!wanted || wanted === projectDir) return
+  const message = `the stack on ${state} offers the pipelines of ${projectDir}, not of ${wanted}; stop it, or name another state folder with --state`
+  if (projectIsChosen) throw new PlatformError('STATE_IN_USE', message, { state, projectDir })
+  remark(`gyre: ${message}`)
 }
 
 function startOwn(invocation: Invocation): Promise<Stack> {

@@ -156,6 +156,7 @@ class ProcessTree implements Stack {
       namespace: temporal.external?.namespace ?? 'default',
       storeUri: env['GYRE_STORE'] || pathToFileURL(state.objects).href,
       project: env['GYRE_PROJECT'] || 'default',
+      projectDir: env['GYRE_PROJECT_DIR'] || installationRoot(),
     }
   }
 
@@ -231,7 +232,7 @@ class ProcessTree implements Stack {
       GYRE_API_URL: info.apiUrl,
       ...(info.gatewayUrl !== null && { GYRE_GATEWAY_URL: info.gatewayUrl }),
       ...(this.options.front && frontEnvironment(this.options.front)),
-      GYRE_PROJECT_DIR: this.options.env['GYRE_PROJECT_DIR'] || installationRoot(),
+      GYRE_PROJECT_DIR: info.projectDir,
     }
   }
 

@@ -28,6 +28,8 @@ export interface StackInfo extends ProcessIdentity {
   readonly namespace: string
   readonly storeUri: string
   readonly project: string
+  /** The folder whose pipelines it offers, beside those of the installation. */
+  readonly projectDir: string
 }
 
 /** `--state`, else GYRE_STATE, else `$XDG_STATE_HOME/gyre`. Absolute. */
