@@ -14,11 +14,12 @@ import { peopleOf } from './adapters/people.ts'
 import { modelsOf } from './adapters/models.ts'
 import { runDetailsOf } from './adapters/run-details.ts'
 import { sessionsOf } from './adapters/sessions.ts'
-import type { ApiPorts } from './ports.ts'
+import type { ApiPorts, TriggerPort } from './ports.ts'
 
 export interface Parts {
   readonly store: ObjectStore
   readonly engine: Engine
+  readonly triggers: TriggerPort
   /** The key of the state folder; null where people log in by name only. */
   readonly ownerToken: string | null
   readonly gatewayUrl: string | null
@@ -30,11 +31,12 @@ export interface Parts {
 }
 
 export function composePorts(parts: Parts): ApiPorts {
-  const { store, engine, ownerToken, gatewayUrl, servicesOnCluster, pageUrl = null, sessionMs } = parts
+  const { store, engine, triggers, ownerToken, gatewayUrl, servicesOnCluster, pageUrl = null, sessionMs } = parts
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
     approvals: approvalsOf(store, engine),
+    triggers,
     runDetails: runDetailsOf(store, engine),
     blobs: blobsOf(store),
     identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),

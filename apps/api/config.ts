@@ -5,6 +5,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { installationRoot } from '#core/execution'
 import { readSettings } from '#core/settings'
+import { readNotifySettings, wantedNews, type NewsKind } from '#core/notify'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../../infra/temporal/index.ts'
 
 const optional = z
@@ -34,6 +35,8 @@ const schema = z.object({
   GYRE_TRUSTED_PROXIES: z.string().default(''),
   /** How long a login in a browser lasts. */
   GYRE_SESSION_MS: z.coerce.number().int().positive().optional(),
+  /** What secrets of webhooks are derived from; a file of the state folder where left out. */
+  GYRE_HOOK_KEY: z.string().min(16).optional(),
   GYRE_HEARTBEAT_MS: z.coerce.number().int().positive().optional(),
 })
 
@@ -57,6 +60,9 @@ export interface ApiConfig {
   /** Where logins and decisions are told; null: among the other logs. */
   readonly auditFile: string | null
   readonly heartbeatMs: number
+  /** Kinds of news that workers are set up to send. */
+  readonly notify: readonly NewsKind[]
+  readonly hookKey: { readonly value: string | null; readonly file: string | null }
 }
 
 /** @throws {PlatformError} `INVALID_INPUT` naming the variable. */
@@ -82,6 +88,11 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     auditFile:
       values.GYRE_AUDIT === 'file' && values.GYRE_STATE ? path.join(values.GYRE_STATE, 'logs', 'audit.log') : null,
     heartbeatMs: values.GYRE_HEARTBEAT_MS ?? heartbeats(temporal).timeoutMs,
+    notify: wantedNews(readNotifySettings(env)),
+    hookKey: {
+      value: values.GYRE_HOOK_KEY ?? null,
+      file: values.GYRE_STATE && path.join(values.GYRE_STATE, 'hook-key'),
+    },
   }
 }
 

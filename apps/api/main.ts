@@ -12,16 +12,20 @@ import { installationRoot } from '#core/execution'
 import { createLogger } from '#core/log'
 import { endWithParent } from '#core/serving'
 import { openStore } from '#core/storage'
-import { createCodec } from '../../infra/temporal/index.ts'
+import { connectClient, createCodec } from '../../infra/temporal/index.ts'
 import { auditFile, auditLog } from './audit.ts'
 import { composePorts } from './compose.ts'
 import { readConfig, type ApiConfig } from './config.ts'
-import { createEngine } from './engine.ts'
+import { createEngine, runSettings } from './engine.ts'
+import { readHookKey } from './hook-key.ts'
 import type { ApiSettings } from './ports.ts'
 import { buildServer, type Api } from './server.ts'
+import { createTriggers } from './triggers.ts'
 
 const log = createLogger('api')
 const TIDY_MS = 6 * 3_600_000
+/** How soon a trigger follows its definition. */
+const RECONCILE_MS = 60_000
 
 try {
   await run(readConfig(process.env))
@@ -34,18 +38,19 @@ try {
 async function run(config: ApiConfig): Promise<void> {
   const { temporal, uploadsDir, gatewayUrl, servicesOnCluster, projectDir, bundleDir, heartbeatMs } = config
   const store = await openStore(config.store.uri, { project: config.store.project })
-  const engine = await createEngine({
-    store,
-    project: config.store.project,
-    projectDir,
-    bundleDir,
-    temporal,
-    heartbeatMs,
+  const { project } = config.store
+  const { notify } = config
+  const engine = await createEngine({ store, project, projectDir, bundleDir, temporal, heartbeatMs, notify })
+  const client = await connectClient(temporal)
+  const triggers = createTriggers({
+    ...{ store, projectDir, bundleDir, client, log },
+    settings: runSettings({ heartbeatMs, project, notify }),
+    hookKey: await readHookKey(config.hookKey),
   })
   const ownerToken = config.ownerTokenFile && (await readFile(config.ownerTokenFile, 'utf8').catch(() => null))
   const lifetime = config.sessionMs === null ? {} : { sessionMs: config.sessionMs }
   const ports = composePorts({
-    ...{ store, engine, gatewayUrl, servicesOnCluster, pageUrl: config.pageUrl, ...lifetime },
+    ...{ store, engine, triggers, gatewayUrl, servicesOnCluster, pageUrl: config.pageUrl, ...lifetime },
     ownerToken: ownerToken?.trim() || null,
   })
   const server = await buildServer(ports, {
@@ -66,10 +71,15 @@ async function run(config: ApiConfig): Promise<void> {
   const tidy = () => void removeOldDrops(store).catch((error: unknown) => log.warn({ err: error }, 'old uploads stay'))
   tidy()
   setInterval(tidy, TIDY_MS).unref()
+  const reconcile = () =>
+    void triggers.reconcile().catch((error: unknown) => log.warn({ err: error }, 'triggers stay as they are'))
+  reconcile()
+  setInterval(reconcile, RECONCILE_MS).unref()
   let ending: Promise<void> | null = null
   const end = async () => {
     await server.close()
     await engine.close()
+    await client.connection.close()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void (ending ??= end()))

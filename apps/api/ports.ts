@@ -12,6 +12,7 @@ import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
 import type { SessionHost } from '#core/labelling'
 import type { BlobRef } from '#core/steps'
+import type { Fire } from '#core/triggers'
 import type {
   BatchView,
   DatasetDetail,
@@ -24,6 +25,7 @@ import type {
   Principal,
   Role,
   SessionRecord,
+  TriggerView,
   WaitingApproval,
 } from './schemas.ts'
 
@@ -165,9 +167,36 @@ export interface ApprovalPort {
   answerByLink(token: string, given: GivenApproval): Promise<{ run: string; node: string; principal: Principal }>
 }
 
+/** What a webhook brought. */
+export interface HookDelivery {
+  /** Equal for a delivery that is sent again. */
+  readonly id: string
+  readonly signature: string | undefined
+  readonly body: Uint8Array
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+/** Throws `TRIGGER_NOT_FOUND` for names that no definition has. */
+export interface TriggerPort {
+  list(): Promise<readonly TriggerView[]>
+  /** What it started, newest first. */
+  fires(pipeline: string, name: string): Promise<readonly Fire[]>
+  pause(pipeline: string, name: string, by: string): Promise<void>
+  resume(pipeline: string, name: string, by: string): Promise<void>
+  /** Starts a run now, or lets it look now, by its own overlap policy. */
+  fire(pipeline: string, name: string): Promise<void>
+  /** Makes up for past times. */
+  backfill(pipeline: string, name: string, span: { from: Date; to: Date; by: string }): Promise<void>
+  /** A new secret, to be shown once; the one before is good no more. */
+  newSecret(pipeline: string, name: string, by: string): Promise<string>
+  /** @throws {PlatformError} `WEBHOOK_REFUSED`. */
+  deliver(pipeline: string, name: string, delivery: HookDelivery): Promise<void>
+}
+
 export interface ApiPorts {
   readonly engine: Engine
   readonly approvals: ApprovalPort
+  readonly triggers: TriggerPort
   readonly runDetails: RunDetailsPort
   readonly blobs: BlobPort
   readonly identity: IdentityPort

@@ -35,6 +35,7 @@ import { runDetailRoutes } from './routes/run-details.ts'
 import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
+import { triggerRoutes } from './routes/triggers.ts'
 import { guardBrowser } from './security.ts'
 
 export type Api = FastifyInstance<
@@ -121,6 +122,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     pipelineRoutes,
     runRoutes,
     approvalRoutes,
+    triggerRoutes,
     runDetailRoutes,
     datasetRoutes,
     peopleRoutes,

@@ -31,6 +31,15 @@ const EXPECTED: Readonly<Record<string, Action | 'public'>> = {
   'GET /api/blobs/:sha256/peek': 'view',
   'POST /api/runs/:id/cancel': 'run',
   'POST /api/runs/:id/resume': 'run',
+  'GET /api/triggers': 'view',
+  'GET /api/pipelines/:name/triggers/:trigger/fires': 'view',
+  'POST /api/pipelines/:name/triggers/:trigger/pause': 'run',
+  'POST /api/pipelines/:name/triggers/:trigger/resume': 'run',
+  'POST /api/pipelines/:name/triggers/:trigger/fire': 'run',
+  'POST /api/pipelines/:name/triggers/:trigger/backfill': 'run',
+  'POST /api/pipelines/:name/triggers/:trigger/secret': 'administer',
+  // Signed; see docs/people-and-triggers.md.
+  'POST /api/hooks/:name/:trigger': 'public',
   'GET /api/approvals': 'view',
   // Who is asked, the step says; who may publish, where it names nobody.
   'POST /api/runs/:id/approvals/:node': 'view',

@@ -9,7 +9,7 @@ import { silentLogger } from '#core/log'
 import { openFolderStore, putBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { composePorts } from '../../apps/api/compose.ts'
 import { buildServer, type Api } from '../../apps/api/server.ts'
-import { drawImage, FakeEngine } from '../support/fake-ports.ts'
+import { drawImage, FakeEngine, NO_TRIGGERS } from '../support/fake-ports.ts'
 
 const owner = { authorization: 'Bearer the-key-of-the-folder' }
 let root: string
@@ -45,6 +45,7 @@ beforeAll(async () => {
     composePorts({
       store,
       engine,
+      triggers: NO_TRIGGERS,
       ownerToken: 'the-key-of-the-folder',
       gatewayUrl: 'http://127.0.0.1:9',
       servicesOnCluster: false,

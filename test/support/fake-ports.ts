@@ -25,8 +25,9 @@ import { blobsOf } from '../../apps/api/adapters/blobs.ts'
 import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
 import { runDetailsOf } from '../../apps/api/adapters/run-details.ts'
-import type { ApiPorts, IdentityPort } from '../../apps/api/ports.ts'
+import type { ApiPorts, IdentityPort, TriggerPort } from '../../apps/api/ports.ts'
 import type { BatchView, EndpointDetail, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
+import { triggerNotFound } from '#core/triggers'
 import { createMemoryStore, sha256Hex, type ObjectStore } from '#core/storage'
 import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
 
@@ -274,9 +275,9 @@ export class FakeEngine implements Engine {
 
   async list({ pipeline, status, limit }: RunFilter = {}) {
     return [...this.runs.values()]
-  }
       .filter((run) => (!pipeline || run.pipeline === pipeline) && (!status || run.status === status))
       .slice(0, limit)
+  }
 
   async show(run: string) {
     const report = this.runs.get(run)
@@ -339,6 +340,18 @@ export class FakeIdentity implements IdentityPort {
   allows({ role }: Principal, action: Action) {
     return can(role, action)
   }
+}
+
+/** No definition has triggers. */
+export const NO_TRIGGERS: TriggerPort = {
+  list: async () => [],
+  fires: async (pipeline, name) => triggerNotFound(pipeline, name),
+  pause: async (pipeline, name) => triggerNotFound(pipeline, name),
+  resume: async (pipeline, name) => triggerNotFound(pipeline, name),
+  fire: async (pipeline, name) => triggerNotFound(pipeline, name),
+  backfill: async (pipeline, name) => triggerNotFound(pipeline, name),
+  newSecret: async (pipeline, name) => triggerNotFound(pipeline, name),
+  deliver: async (pipeline, name) => triggerNotFound(pipeline, name),
 }
 
 export interface FakeWorld extends ApiPorts {
@@ -427,6 +440,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     blobs: blobsOf(store),
     identity: new FakeIdentity(),
     approvals: approvalsOf(questions, engine),
+    triggers: NO_TRIGGERS,
     questions,
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     session,

@@ -136,7 +136,7 @@ function decisionOf(id: string, resolution: Resolution): Decision {
 }
 
 /** The plans of the runs that tests start, as the store holds them elsewhere. */
-const plans = new Map<string, Plan>()
+export const plans = new Map<string, Plan>()
 
 /** A node for tests: short timeouts, one attempt. */
 export function node(id: string, extra: Partial<PlanNode> = {}): PlanNode {

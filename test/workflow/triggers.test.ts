@@ -12,7 +12,7 @@ import { createMemoryStore, movePointer, type ObjectStore } from '#core/storage'
 import { reportDrift, type Fire } from '#core/triggers'
 import { createTriggerActivities, endedRunsOf } from '../../activities/triggers.ts'
 import { createTriggers, type Triggers } from '../../apps/api/triggers.ts'
-import { ran, startTemporal, startWorkers, type MockedWorkers } from '../support/temporal.ts'
+import { plans, ran, startTemporal, startWorkers, type MockedWorkers } from '../support/temporal.ts'
 
 let env: TestWorkflowEnvironment
 let store: ObjectStore
@@ -43,7 +43,11 @@ beforeEach(async () => {
       if ((input as { ref?: string }).ref === 'held') await gate
       return ran({})
     },
-    prepareFire: prepareFire as never,
+    prepareFire: (async (request: Parameters<typeof prepareFire>[0]) => {
+      const prepared = await prepareFire(request)
+      if (prepared) plans.set(prepared.record.run, prepared.record.plan)
+      return prepared
+    }) as never,
   }
   workers = await startWorkers(env, { steps })
   const settings = { heartbeatMs: 2_000, project }
