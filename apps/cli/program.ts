@@ -52,6 +52,16 @@ function withParams(command: Command): Command {
   return command.option('--param <key=value>', 'a parameter; repeat for more', collect, [])
 }
 
+/** A new run that starts from another: what will happen is shown first. */
+function withBase(command: Command): Command {
+  return withParams(command)
+    .option('--yes', 'without being asked')
+    .option('--wait', 'follow it to its end; fails when the run does')
+    .option('--run-id <id>', 'an id of your own; starting it twice is harmless')
+}
+
+const RUN_STATUSES = ['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled']
+
 function withRollOut(command: Command): Command {
   return command
     .option('--replicas <n>', 'how many replicas; as the revision before where left out', positive)
@@ -203,10 +213,11 @@ function addPipelines(program: Command): void {
   withParams(
     stackVerb(pipeline, 'plan <name>', 'Show what a run would do, without running it', [
       './gyre pipeline plan image-classifier --param dataset=parts --param classes=good,bad',
-      './gyre pipeline plan image-classifier --param dataset=parts --param classes=good,bad --format mermaid',
+      './gyre pipeline plan image-classifier --param dataset=parts --param classes=good,bad --against main --format markdown',
     ]),
   )
-    .addOption(new Option('--format <form>', 'how').choices(['text', 'json', 'mermaid']).default('text'))
+    .option('--against <run|revision>', 'a run, or a git revision of the file; the newest completed run if left out')
+    .addOption(new Option('--format <form>', 'how').choices(['text', 'json', 'markdown', 'mermaid']).default('text'))
     .action(async (name, options) => (await import('./verbs/pipelines.ts')).plan(name, options))
   withParams(
     stackVerb(pipeline, 'run <name>', 'Start a run', [
@@ -218,17 +229,51 @@ function addPipelines(program: Command): void {
     .action(async (name, options) => (await import('./verbs/pipelines.ts')).run(name, options))
 }
 
-function addRuns(program: Command): void {
-  const run = program.command('run').description('Runs: list, show, watch, logs, compare, cancel, resume, approve')
-  stackVerb(run, 'list', 'List runs, newest first').action(async (options) =>
-    (await import('./verbs/runs.ts')).list(options),
+function addTriggers(pipeline: Command): void {
+  const trigger = pipeline
+    .command('trigger')
+    .description('What starts runs without a person: list, fires, pause, resume, fire, backfill, secret')
+  stackVerb(trigger, 'list [pipeline]', 'List triggers, with when they fire and fired last').action(
+    async (pipeline, options) => (await import('./verbs/triggers.ts')).list(pipeline, options),
+  )
+  stackVerb(trigger, 'fires <pipeline> <trigger>', 'List when it fired, why, and what it started').action(
+    async (pipeline, name, options) => (await import('./verbs/triggers.ts')).fires(pipeline, name, options),
   )
   stackVerb(run, 'show <run>', 'Show the steps of a run, why each ran, and what came out', [
+  const acts = {
+    pause: 'Let it fire no more until it is resumed',
+    resume: 'Let it fire again',
+    fire: 'Fire it now',
+  } as const
+  for (const [act, description] of Object.entries(acts) as ['pause' | 'resume' | 'fire', string][])
+    stackVerb(trigger, `${act} <pipeline> <trigger>`, description).action(async (pipeline, name, options) =>
+      (await import('./verbs/triggers.ts')).act(act, pipeline, name, options),
+    )
+  stackVerb(trigger, 'backfill <pipeline> <trigger>', 'Make up for the times of a schedule that were missed')
+    .requiredOption('--from <time>', 'from when, as 2026-11-20 or 2026-11-20T03:00:00Z')
+    .option('--to <time>', 'until when; now where left out')
+    .action(async (pipeline, name, options) => (await import('./verbs/triggers.ts')).backfill(pipeline, name, options))
+  stackVerb(
+    trigger,
+    'secret <pipeline> <trigger>',
+    'Make a new secret for a webhook; the one before is good no more',
+  ).action(async (pipeline, name, options) => (await import('./verbs/triggers.ts')).secret(pipeline, name, options))
+}
+
+function addRuns(program: Command): void {
+  const run = program
+    .command('run')
+    .description('Runs: list, show, watch, logs, compare, cancel, resume, rerun, fork, approve')
+  stackVerb(run, 'list', 'List runs, newest first', ['./gyre run list --pipeline image-classifier --status failed'])
+    .option('--pipeline <name>', 'only runs of this pipeline')
+    .addOption(new Option('--status <status>', 'only runs in this state').choices(RUN_STATUSES))
+    .option('--limit <n>', 'at most so many', positive)
+    .action(async (options) => (await import('./verbs/runs.ts')).list(options))
     './gyre run show image-classifier-1 --json',
   ]).action(async (id, options) => (await import('./verbs/runs.ts')).show(id, options))
-  stackVerb(run, 'watch <run>', 'Follow a run to its end; fails when the run does').action(async (id, options) =>
-    (await import('./verbs/runs.ts')).watch(id, options),
-  )
+  stackVerb(run, 'watch <run>', 'Follow a run to its end; fails when the run does')
+    .option('--events', 'print the whole report as one line of JSON at each change')
+    .action(async (id, options) => (await import('./verbs/runs.ts')).watch(id, options))
   stackVerb(run, 'logs <run> [step]', 'Show what the steps of a run said; it is kept as long as the run', [
     './gyre run logs image-classifier-1 train --follow',
   ])
@@ -244,6 +289,26 @@ function addRuns(program: Command): void {
     .option('--wait', 'follow it to its end')
     .action(async (id, options) => (await import('./verbs/runs.ts')).resume(id, options))
   stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for people, or give somebody a link to answer it', [
+  withBase(
+    stackVerb(run, 'rerun <run>', 'Start a new run of the same code from a step on, or with other parameters', [
+      './gyre run rerun image-classifier-1 --from train',
+      './gyre run rerun image-classifier-1 --param epochs=50 --yes',
+    ]),
+  )
+    .option(
+      '--from <step>',
+      'a step, or a pipeline in it, that runs whatever is known of it; repeat for more',
+      collect,
+      [],
+    )
+    .action(async (id, options) => (await import('./verbs/reruns.ts')).rerun(id, options))
+  withBase(
+    stackVerb(run, 'fork <run>', 'Start a new run with the code of today; results that still hold are taken over', [
+      './gyre run fork image-classifier-1 --pipeline image-classifier',
+    ]),
+  )
+    .requiredOption('--pipeline <name|file>', 'the pipeline whose code it runs')
+    .action(async (id, options) => (await import('./verbs/reruns.ts')).fork(id, options))
     './gyre run approve image-classifier-1 approve --why "looked at the worst examples"',
     './gyre run approve image-classifier-1 approve --refuse --why "too few dents"',
     './gyre run approve image-classifier-1 sign-off --form batch=B7 --form limit=0.5',

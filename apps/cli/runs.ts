@@ -7,6 +7,7 @@ import type { Invocation } from './invocation.ts'
 import { createDisplay, follow } from './live.ts'
 import { RunView } from './run-view.ts'
 import type { StackUse } from './stack-access.ts'
+import { table } from './table.ts'
 import { duration, statusWord, terminalWidth } from './words.ts'
 
 /** Shows a run until it is over. */
@@ -34,6 +35,11 @@ export function tellInterrupted(invocation: Invocation, { own }: StackUse, run?:
 /** Ends a verb that carried a run: tells the outcome, and fails the command where the run did not complete. */
 export function tellRun(invocation: Invocation, report: RunReport): void {
   invocation.answer(report, () => `\n${outcome(report)}`)
+  endAs(report)
+}
+
+/** Fails the command where the run did not complete; its outcome has been told. */
+export function endAs(report: RunReport): void {
   if (report.status !== 'completed') throw new AnsweredFailure(exitCodeOf(report))
 }
 
@@ -74,5 +80,23 @@ export function outcome(report: RunReport): string {
 
 export function runText(report: RunReport): string {
   const head = `${report.pipeline}   params ${JSON.stringify(report.params)}`
-  return [head, '', ...new RunView(terminalWidth()).lines(report), '', outcome(report)].join('\n')
+  const steps = new RunView(terminalWidth()).lines(report)
+  return [head, ...lineage(report), '', ...steps, '', why(report), '', outcome(report)].join('\n')
+}
+
+/** From which run it took results over, and which took over its own. */
+function lineage({ basedOn, derived = [] }: RunReport): readonly string[] {
+  const forced = basedOn && basedOn.forced.length > 0 ? ` from ${basedOn.forced.join(', ')}` : ''
+  return [
+    ...(basedOn ? [`${basedOn.kind === 'rerun' ? 're-run' : 'fork'} of ${basedOn.run}${forced}`] : []),
+    ...(derived.length > 0 ? [`based on it: ${derived.join(', ')}`] : []),
+  ]
+}
+
+/** Of each step that has its turn behind it: whether it ran, and why. */
+function why({ steps }: RunReport): string {
+  const rows = steps
+    .filter(({ status }) => status !== 'queued')
+    .map(({ id, status, origin, reason }) => [id, origin ?? statusWord(status), reason ?? '–'])
+  return table(['step', 'result', 'because'], rows, 'No step has begun.')
 }

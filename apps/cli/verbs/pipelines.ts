@@ -1,8 +1,9 @@
 /** `gyre pipeline list|plan|run`. */
 import { PlatformError } from '#core/errors'
 import { conditionText, mermaidOf, type Plan } from '#core/plan'
-import type { PipelineInfo } from '#core/runs'
+import type { Forecast, PipelineInfo } from '#core/runs'
 import type { ApiClient } from '../api-client.ts'
+import { forecastMarkdown, forecastSummary, forecastTable } from '../forecast-view.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
 import { parseParams } from '../params.ts'
 import { carryThrough, tellRun } from '../runs.ts'
@@ -26,18 +27,27 @@ export async function list(options: CommonOptions): Promise<void> {
   )
 }
 
+type Form = 'text' | 'json' | 'markdown' | 'mermaid'
+
 export async function plan(
   name: string,
-  options: ParamOptions & { format: 'text' | 'json' | 'mermaid' },
+  options: ParamOptions & { readonly format: Form; readonly against?: string },
 ): Promise<void> {
   const invocation = new Invocation(options)
-  const frozen = await withStack(invocation, async ({ api }) =>
-    api.post<Plan>(`/api/pipelines/${encodeURIComponent(name)}/plan`, {
-      params: await paramsFor(api, name, options.param),
-    }),
-  )
-  const forPeople = { text: planText, mermaid: mermaidOf, json: (value: Plan) => JSON.stringify(value, null, 2) }
-  invocation.answer(frozen, () => forPeople[options.format](frozen))
+  const { frozen, forecast } = await withStack(invocation, async ({ api }) => {
+    const path = `/api/pipelines/${encodeURIComponent(name)}`
+    const params = await paramsFor(api, name, options.param)
+    const frozen = await api.post<Plan>(`${path}/plan`, { params })
+    const against = options.against === undefined ? {} : { against: options.against }
+    return { frozen, forecast: await api.post<Forecast>(`${path}/forecast`, { params, ...against }) }
+  })
+  const forPeople: Record<Form, () => string> = {
+    text: () => planText(frozen, forecast),
+    markdown: () => forecastMarkdown(forecast, conditionsOf(frozen)),
+    mermaid: () => mermaidOf(frozen),
+    json: () => JSON.stringify(forecast, null, 2),
+  }
+  invocation.answer({ ...frozen, forecast }, forPeople[options.format])
 }
 
 export async function run(name: string, options: ParamOptions & { wait?: boolean; runId?: string }): Promise<void> {
@@ -67,15 +77,14 @@ async function paramsFor(api: ApiClient, name: string, pairs: readonly string[])
   return parseParams(pairs, info.params)
 }
 
-/** One line a node: what it needs, when it runs, and how patiently. */
-function planText(plan: Plan): string {
-  const rows = plan.nodes.map(({ id, step, needs, when, policy }) => [
-    id,
-    step,
-    needs.join(', ') || '–',
-    when ? conditionText(when) : 'always',
-    `${policy.queue}, ${counted(policy.attempts, 'attempt')}`,
-  ])
-  const head = `${plan.pipeline}   ${counted(plan.nodes.length, 'step')}   plan sha256:${plan.digest.slice(0, 12)}`
-  return `${head}\n\n${table(['id', 'step', 'needs', 'runs', 'policy'], rows, 'No steps.')}`
+/** One line a node: what it will do, how long that takes, and why. */
+function planText(plan: Plan, forecast: Forecast): string {
+  const against = forecast.against ? `   compared with ${forecast.against}` : ''
+  const head = `${plan.pipeline}   ${counted(plan.nodes.length, 'step')}   plan sha256:${plan.digest.slice(0, 12)}${against}`
+  return `${head}\n\n${forecastTable(forecast, conditionsOf(plan))}\n\n${forecastSummary(forecast)}`
+}
+
+/** When nodes run at all, where that is not always. */
+function conditionsOf({ nodes }: Plan): ReadonlyMap<string, string> {
+  return new Map(nodes.flatMap(({ id, when }) => (when ? [[id, `only when ${conditionText(when)}`]] : [])))
 }

@@ -1,10 +1,10 @@
 /** `gyre run list|show|watch|cancel|resume`. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RunReport, RunSummary } from '#core/runs'
+import type { RunReport, RunStatus, RunSummary } from '#core/runs'
 import type { ApiClient } from '../api-client.ts'
 import { Invocation, type CommonOptions } from '../invocation.ts'
-import { isOver } from '../live.ts'
-import { carryThrough, outcome, runText, tellRun } from '../runs.ts'
+import { follow, isOver } from '../live.ts'
+import { carryThrough, endAs, outcome, runText, tellRun } from '../runs.ts'
 import { withStack } from '../stack-access.ts'
 import { table } from '../table.ts'
 import { duration, moment, statusWord } from '../words.ts'
@@ -15,9 +15,17 @@ const POLL_MS = 150
 
 const pathOf = (run: string, tail = '') => `/api/runs/${encodeURIComponent(run)}${tail}`
 
-export async function list(options: CommonOptions): Promise<void> {
+export interface ListOptions extends CommonOptions {
+  readonly pipeline?: string
+  readonly status?: RunStatus
+  readonly limit?: number
+}
+
+export async function list({ pipeline, status, limit, ...options }: ListOptions): Promise<void> {
   const invocation = new Invocation(options)
-  const runs = await withStack(invocation, ({ api }) => api.get<RunSummary[]>('/api/runs'))
+  const filter = Object.entries({ pipeline, status, limit }).filter(([, value]) => value !== undefined)
+  const query = new URLSearchParams(Object.fromEntries(filter.map(([name, value]) => [name, String(value)]))).toString()
+  const runs = await withStack(invocation, ({ api }) => api.get<RunSummary[]>(`/api/runs${query && `?${query}`}`))
   invocation.answer(runs, () =>
     table(
       ['run', 'pipeline', 'status', 'started', 'took'],
@@ -28,7 +36,7 @@ export async function list(options: CommonOptions): Promise<void> {
         moment(startedAt),
         endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '–',
       ]),
-      'No runs yet.\n\n  ./gyre pipeline run NAME',
+      query ? 'No such runs.\n\n  ./gyre run list' : 'No runs yet.\n\n  ./gyre pipeline run NAME',
     ),
   )
 }
@@ -39,10 +47,14 @@ export async function show(run: string, options: CommonOptions): Promise<void> {
   invocation.answer(report, () => runText(report))
 }
 
-export async function watch(run: string, options: CommonOptions): Promise<void> {
+export async function watch(run: string, options: CommonOptions & { readonly events?: boolean }): Promise<void> {
   const invocation = new Invocation(options)
   await withStack(invocation, async (use) => {
     await use.api.get<RunReport>(pathOf(run)) // An unknown run is told before anything is drawn.
+    if (options.events) {
+      const tell = (report: RunReport) => void process.stdout.write(`${JSON.stringify(report)}\n`)
+      return endAs(await follow(use.api, run, tell, use.signal))
+    }
     tellRun(invocation, await carryThrough(use, invocation, run))
   })
 }
