@@ -227,6 +227,7 @@ function addPipelines(program: Command): void {
     .option('--wait', 'follow it to its end; fails when the run does')
     .option('--run-id <id>', 'an id of your own; starting it twice is harmless')
     .action(async (name, options) => (await import('./verbs/pipelines.ts')).run(name, options))
+  addTriggers(pipeline)
 }
 
 function addTriggers(pipeline: Command): void {
@@ -239,7 +240,6 @@ function addTriggers(pipeline: Command): void {
   stackVerb(trigger, 'fires <pipeline> <trigger>', 'List when it fired, why, and what it started').action(
     async (pipeline, name, options) => (await import('./verbs/triggers.ts')).fires(pipeline, name, options),
   )
-  stackVerb(run, 'show <run>', 'Show the steps of a run, why each ran, and what came out', [
   const acts = {
     pause: 'Let it fire no more until it is resumed',
     resume: 'Let it fire again',
@@ -269,6 +269,7 @@ function addRuns(program: Command): void {
     .addOption(new Option('--status <status>', 'only runs in this state').choices(RUN_STATUSES))
     .option('--limit <n>', 'at most so many', positive)
     .action(async (options) => (await import('./verbs/runs.ts')).list(options))
+  stackVerb(run, 'show <run>', 'Show the steps of a run, why each ran, and what came out', [
     './gyre run show image-classifier-1 --json',
   ]).action(async (id, options) => (await import('./verbs/runs.ts')).show(id, options))
   stackVerb(run, 'watch <run>', 'Follow a run to its end; fails when the run does')
@@ -288,7 +289,6 @@ function addRuns(program: Command): void {
   stackVerb(run, 'resume <run>', 'Let a failed or cancelled run go on; finished steps are kept')
     .option('--wait', 'follow it to its end')
     .action(async (id, options) => (await import('./verbs/runs.ts')).resume(id, options))
-  stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for people, or give somebody a link to answer it', [
   withBase(
     stackVerb(run, 'rerun <run>', 'Start a new run of the same code from a step on, or with other parameters', [
       './gyre run rerun image-classifier-1 --from train',
@@ -309,6 +309,7 @@ function addRuns(program: Command): void {
   )
     .requiredOption('--pipeline <name|file>', 'the pipeline whose code it runs')
     .action(async (id, options) => (await import('./verbs/reruns.ts')).fork(id, options))
+  stackVerb(run, 'approve <run> <step>', 'Answer a step that waits for people, or give somebody a link to answer it', [
     './gyre run approve image-classifier-1 approve --why "looked at the worst examples"',
     './gyre run approve image-classifier-1 approve --refuse --why "too few dents"',
     './gyre run approve image-classifier-1 sign-off --form batch=B7 --form limit=0.5',
