@@ -42,34 +42,43 @@ const HEARTBEAT_MS = 1_000
 
 /** @param runBody - where the body runs: a thread, a job, or right here. */
 export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActivity {
-  return async (call) => {
-    const { info, cancellationSignal } = Context.current()
-    const startedAt = new Date().toISOString()
-    const heartbeat = startHeartbeat()
-    try {
+  return (call) =>
+    attended(async ({ signal, onProgress }) => {
+      const { info, cancellationSignal } = Context.current()
+      const startedAt = new Date().toISOString()
       const done = async (output: Json, origin: StepResult['origin']): Promise<StepResult> => {
-        const next = await ports.follow(call, output, cancellationSignal)
+        const next = await ports.follow(call, output, signal)
         return { output, origin, attempts: info.attempt, ...(next.length > 0 && { next }) }
       }
       const before = await readNode(ports.store, call.run, call.node)
-      if (before) return await done(before.output, 'recovered')
+      if (before) return done(before.output, 'recovered')
       const session = sessionTeller(ports, info.workflowExecution!.workflowId)
       const output = await carryOut(ports, runBody, call, {
         attempt: info.attempt,
         timeoutMs: info.scheduleToCloseTimeoutMs,
-        signal: signalFor(cancellationSignal),
-        onProgress: heartbeat.report,
+        signal,
+        onProgress,
         onSession: session.tell,
         lastWords: (error) => lastWords(error, cancellationSignal),
       })
       await session.flush()
-      return await done(await keep(ports, call, output, { startedAt, attempts: info.attempt }), 'ran')
-    } catch (error) {
-      if (cancellationSignal.aborted) throw interruption(cancellationSignal)
-      throw toFailure(error)
-    } finally {
-      heartbeat.stop()
-    }
+      return done(await keep(ports, call, output, { startedAt, attempts: info.attempt }), 'ran')
+    })
+}
+
+export type Attended = Pick<BodyHooks, 'signal' | 'onProgress'>
+
+/** Beats while the work goes on, and says of its end what Temporal has to know. */
+export async function attended<T>(work: (hooks: Attended) => Promise<T>): Promise<T> {
+  const { cancellationSignal } = Context.current()
+  const heartbeat = startHeartbeat()
+  try {
+    return await work({ signal: signalFor(cancellationSignal), onProgress: heartbeat.report })
+  } catch (error) {
+    if (cancellationSignal.aborted) throw interruption(cancellationSignal)
+    throw toFailure(error)
+  } finally {
+    heartbeat.stop()
   }
 }
 
@@ -138,7 +147,12 @@ function lastWords(error: unknown, signal: AbortSignal): Spoken {
     : { level: 'error', text: toPlatformError(error).message }
 }
 
-function requestOf(ports: Omit<StepPorts, 'follow'>, call: StepCall, attempt: number, timeoutMs: number): BodyRequest {
+export function requestOf(
+  ports: Omit<StepPorts, 'follow'>,
+  call: StepCall,
+  attempt: number,
+  timeoutMs: number,
+): BodyRequest {
   return {
     step: call.step,
     input: call.input,
@@ -166,7 +180,7 @@ function checkOutput({ steps }: Pick<StepPorts, 'steps'>, call: StepCall, raw: u
 }
 
 /** @returns the output that stands. */
-async function keep(
+export async function keep(
   { store, rememberLater }: StepPorts,
   call: StepCall,
   output: Json,

@@ -6,6 +6,7 @@ import { batchActivities } from '../activities/batch.ts'
 import { containerActivities } from '../activities/containers.ts'
 import { datasetActivities } from '../activities/datasets.ts'
 import { labellingActivities } from '../activities/labelling.ts'
+import { mapActivities } from '../activities/maps.ts'
 import { ownStepActivities } from '../activities/own-steps.ts'
 import { registryActivities } from '../activities/registry.ts'
 import { servingActivities } from '../activities/serving.ts'
@@ -36,6 +37,7 @@ export function createComputeWorker(
       ...servingActivities(stepPorts, inThread),
       ...batchActivities(stepPorts, inThread),
       ...ownStepActivities(stepPorts, warm),
+      ...mapActivities(stepPorts, warm),
       ...containerActivities(stepPorts, asContainer),
     },
     maxConcurrentActivityTaskExecutions: os.availableParallelism() + WAITING_SESSIONS,

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import os from 'node:os'
 import { Worker } from '@temporalio/worker'
 import { datasetActivities } from '../activities/datasets.ts'
+import { mapActivities } from '../activities/maps.ts'
 import { ownStepActivities } from '../activities/own-steps.ts'
 import { rolloutActivities } from '../activities/serving.ts'
 import { workerDataConverter, workflowBundlePath } from '../infra/temporal/index.ts'
@@ -27,6 +28,7 @@ export async function createPipelineWorker(config: WorkerConfig, parts: Composit
       'snapshot-dataset': datasetActivities(parts.stepPorts, parts.inThread)['snapshot-dataset']!,
       ...rolloutActivities(parts.stepPorts, parts.services),
       ...ownStepActivities(parts.stepPorts, parts.warm),
+      ...mapActivities(parts.stepPorts, parts.warm),
     },
     maxConcurrentActivityTaskExecutions: os.availableParallelism() + WAITING_STEPS,
     maxHeartbeatThrottleInterval: config.heartbeatThrottleMs,

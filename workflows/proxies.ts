@@ -4,6 +4,7 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { Json, NodePolicy } from '#core/plan'
 import type { Bookkeeping } from '../activities/bookkeeping.ts'
 import type { AdvanceActivity } from '../activities/advance.ts'
+import type { MapActivities, NamedMapActivities } from '../activities/maps.ts'
 import type { Decision, RunSettings, StepCall } from './types.ts'
 
 export const QUEUE = { pipeline: 'gyre-pipeline', cpu: 'gyre-cpu', gpu: 'gyre-gpu' } as const
@@ -54,4 +55,21 @@ export function stepActivity(
     summary: shown.summary,
   })
   return proxies[step]!
+}
+
+/** Attempts of a chunk: items have their own, these are for workers that die. */
+const CHUNK_ATTEMPTS = 20
+
+/** What a map is made of. Opening and closing are short of memory, not of time: they run where the engine does. */
+export function mapActivities(policy: NodePolicy, settings: RunSettings, summary: string): MapActivities {
+  const options = {
+    scheduleToCloseTimeout: policy.timeoutMs,
+    heartbeatTimeout: settings.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '500ms', maximumInterval: '30s', maximumAttempts: CHUNK_ATTEMPTS },
+    summary,
+  } as const
+  const engine = proxyActivities<NamedMapActivities>({ ...options, taskQueue: QUEUE.pipeline })
+  const items = proxyActivities<NamedMapActivities>({ ...options, taskQueue: QUEUE[policy.queue] })
+  return { open: engine['map-open'], chunk: items['map-chunk'], close: engine['map-close'] }
 }

@@ -29,8 +29,9 @@ import { annotate } from './annotate.ts'
 import { Approvals } from './approval.ts'
 import { report } from './messages.ts'
 import { tellEnd } from './notify.ts'
+import { mapCounts, runMap } from './run-map.ts'
 import { advance, bookkeeping, stepActivity, type StepResult } from './proxies.ts'
-import type { Decision, NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
+import type { Decision, MapCounts, NodeReport, RunPipelineArgs, RunReport, StepCall } from './types.ts'
 
 const STATUS = defineSearchAttributeKey('GyreStatus', 'KEYWORD')
 
@@ -42,6 +43,7 @@ type Ready = Extract<Turn, { kind: 'run' }>
 export async function runPipeline(args: RunPipelineArgs): Promise<RunReport> {
   const run = new PipelineRun({ ...args, plan: readable(args.plan) })
   setHandler(report, () => run.report())
+  setHandler(mapCounts, (counts) => run.count(counts))
   run.approvals.listen()
   return run.execute()
 }
@@ -84,6 +86,16 @@ class PipelineRun {
 
   report(): RunReport {
     return { status: this.#status, nodes: [...this.#nodes.values()] }
+  }
+
+  /** Shows how far a map is. */
+  count({ node, items, hits, done, failed }: MapCounts): void {
+    if (this.#nodes.get(node)?.status !== 'running') return
+    const words = [`${done + failed + hits} of ${items} items`]
+    if (failed > 0) words.push(`${failed} failed`)
+    if (hits > 0) words.push(`${hits} known from before`)
+    this.#set(node, { reason: words.join(', ') })
+    this.#show()
   }
 
   async execute(): Promise<RunReport> {
@@ -183,7 +195,7 @@ class PipelineRun {
         const call = {
           ...callOf(this.args.run, node, input, key),
           ...(basis && { basis }),
-          ...(node.kind === 'activity' && then.length > 0 && { then: then.map((one) => one.id) }),
+          ...(isWork(node) && then.length > 0 && { then: then.map((one) => one.id) }),
         }
         this.#start(node, call, reason, here)
       }
@@ -228,7 +240,7 @@ class PipelineRun {
   }
 
   #start(node: PlanNode, call: StepCall, reason: string, here = false): void {
-    this.#set(node.id, { status: node.kind === 'activity' ? 'running' : 'waiting', startedAt: now(), reason })
+    this.#set(node.id, { status: isWork(node) ? 'running' : 'waiting', startedAt: now(), reason })
     const work = this.#carryOut(node, call, here)
       .then(({ output, origin, attempts, next = [] }) => {
         this.#decide(next)
@@ -264,6 +276,19 @@ class PipelineRun {
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         staticSummary: `labelling for ${node.id}`,
       })
+    if (node.map) {
+      const { input, ...rest } = call
+      const { over: _, ...terms } = node.map
+      const { cache, salt, ignore } = node.policy
+      const kept = { cache, ...(salt !== undefined && { salt }), ...(ignore && { ignore }) }
+      const map = { call: rest, generation: this.args.generation, codeVersion: node.codeVersion, policy: kept }
+      return executeChild(runMap, {
+        workflowId: `${call.run}/${node.id}`,
+        args: [{ map, input, terms, policy: node.policy, settings, here }],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: `${node.id}: ${node.step} for each item`,
+      })
+    }
     const activity = node.container ? 'container-step' : node.bundle ? 'user-step' : node.step
     const policy = here ? { ...node.policy, queue: 'pipeline' as const } : node.policy
     return stepActivity(activity, policy, settings, { activityId: node.id, summary: `${node.id}: ${node.step}` })(call)
@@ -320,6 +345,9 @@ function callOf(
     ...(policy.gpus ? { gpus: policy.gpus } : {}),
   }
 }
+
+/** As opposed to waiting for people. */
+const isWork = ({ kind }: PlanNode): boolean => kind === 'activity' || kind === 'map'
 
 const now = (): string => new Date().toISOString()
 

@@ -1,7 +1,7 @@
 /** The arguments and results of workflows: plain JSON, small, kept compatible with histories in flight. */
 
 import type { NewsKind } from '#core/notify'
-import type { Json, Plan, PlanContainer } from '#core/plan'
+import type { Json, NodePolicy, Plan, PlanContainer, PlanMap } from '#core/plan'
 import type { Basis, StepOrigin, StepStatus } from '#core/runs'
 import type { SessionState } from '#core/labelling'
 
@@ -84,6 +84,48 @@ export interface StepCall {
   readonly basis?: Basis
   /** Nodes that get their turn as soon as this one completes: they are decided with its result. */
   readonly then?: readonly string[]
+}
+
+/** What activities of a map are told of it. */
+export interface MapCall {
+  /** Without its input, which only opening needs. */
+  readonly call: Omit<StepCall, 'input'>
+  readonly generation: number
+  readonly codeVersion: string
+  readonly policy: Pick<NodePolicy, 'cache' | 'salt' | 'ignore'>
+}
+
+/** How far a map is, in items. */
+export interface MapCounts {
+  readonly node: string
+  readonly items: number
+  /** Whose results were known before. */
+  readonly hits: number
+  readonly done: number
+  readonly failed: number
+}
+
+/** What one execution of a map hands to the next. */
+export interface MapProgress extends Mutable<Omit<MapCounts, 'node'>> {
+  todo: number
+  /** Among the items to do: the first one that was not handed out. */
+  next: number
+  /** Items of the next chunk. */
+  chunk: number
+  /** Twentieths that the run has heard of. */
+  told: number
+}
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+export interface RunMapArgs {
+  readonly map: MapCall
+  /** The items, and the step's input with the item left open. */
+  readonly input: Json
+  readonly terms: Omit<PlanMap, 'over'>
+  readonly policy: NodePolicy
+  readonly settings: RunSettings
+  readonly here: boolean
+  readonly progress?: MapProgress
 }
 
 export interface AnnotateArgs {
