@@ -229,7 +229,7 @@ class TemporalEngine implements Engine {
   }
 
   async stopSession(session: string, by: string): Promise<void> {
-    const dot = session.lastIndexOf('.')
+    const dot = session.indexOf('.')
     await this.#update(`${session.slice(0, dot)}/${session.slice(dot + 1)}`, 'stop', { by })
   }
 
