@@ -199,8 +199,6 @@ export class PlanBuilder {
     const whole = `${prefix}${id}`
     if (whole.length > LONGEST_ID)
       throw new Refusal(`the id has ${whole.length} characters with the pipelines around it, ${LONGEST_ID} at most`)
-    if (this.#mapping !== null)
-      throw new Refusal(`is added inside the input of map "${this.#mapping}"; add it before, and read its result there`)
     if (this.#ids.has(whole)) throw new Refusal('the id is used twice; ids name results, so each must be its own')
     this.#ids.add(whole)
   }
@@ -208,6 +206,10 @@ export class PlanBuilder {
   /** A refusal gets the pipeline, the step and the line of the definition. */
   #saidOf<T>(id: string, act: () => T): T {
     try {
+      if (this.#mapping !== null)
+        throw new Refusal(
+          `is added inside the input of map "${this.#mapping}"; add it before, and read its result there`,
+        )
       return act()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
