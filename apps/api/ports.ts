@@ -124,7 +124,7 @@ export interface BatchPort {
   keepBundle(bundle: Uint8Array): Promise<BlobRef>
 }
 
-export interface RunLineage {
+export interface RunOrigin {
   readonly by: string
   readonly cause: RunCause | null
   readonly basedOn: RunBase | null
@@ -134,7 +134,7 @@ export interface RunLineage {
 
 /** What the store knows of runs beside how they stand. */
 export interface RunDetailsPort {
-  lineage(run: string): Promise<RunLineage>
+  lineage(run: string): Promise<RunOrigin>
   /** Lines of one step after a place in its log. */
   log(run: string, step: string, after: number): Promise<LogPage>
   compare(a: string, b: string): Promise<RunComparison>

@@ -344,6 +344,43 @@ describe.skipIf(!hasBrowser)('pages', () => {
       await page.waitForURL(`**/runs/${RUN}/compare/again`)
     })
 
+    test('a re-run says first what runs and what is kept, then asks, and leads to the new run', async () => {
+      await family()
+      const node = { step: 'x', needs: [], decidedBy: [], expected: null }
+      const asked: unknown[] = []
+      world.engine.forecast = async (request) => {
+        asked.push(request)
+        return {
+          ...{ pipeline: 'image-classifier', params: {}, against: RUN, removed: [], estimateMs: 4_200 },
+          nodes: [
+            { ...node, id: 'import', does: 'reuse', because: `equal to ${RUN}`, estimateMs: null },
+            { ...node, id: 'train', does: 'run', because: 'it was asked for', estimateMs: 3_100 },
+            { ...node, id: 'ship', does: 'open', because: 'train decides', expected: 'skip', estimateMs: 1_100 },
+          ],
+        }
+      }
+      await enter('ada', `/runs/${RUN}?step=train`)
+      await page.getByRole('button', { name: 'Re-run from here' }).click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByText('2 steps of 3 may run, 1 result kept; about 4.2 s.').waitFor()
+      await dialog.getByText('Change parameters').click()
+      await dialog.getByLabel('Parameters as JSON').fill('{"epochs": 5}')
+      await dialog.getByLabel('Parameters as JSON').blur()
+      const request = { kind: 'rerun', run: RUN, from: ['train'] }
+      await expect
+        .poll(() => asked)
+        .toEqual([
+          { ...request, params: {} },
+          { ...request, params: { epochs: 5 } },
+        ])
+      await settle()
+      expect(await violations()).toEqual([])
+      if (screenshots) await picture('rerun.png')
+      await dialog.getByRole('button', { name: 'Re-run 2 steps' }).click()
+      await page.waitForURL('**/runs/image-classifier-*')
+      await expect.poll(() => world.engine.asked).toEqual([`rerun ${RUN} from train by ada`])
+    })
+
     test('j, k and Enter go through a list', async () => {
       world.engine.put({ id: RUN })
       world.engine.put({ id: 'image-classifier-2' })

@@ -9,7 +9,7 @@ import {
   type RunRecord,
 } from '#core/runs'
 import type { ObjectStore } from '#core/storage'
-import type { RunDetailsPort, RunLineage } from '../ports.ts'
+import type { RunDetailsPort, RunOrigin } from '../ports.ts'
 
 export function runDetailsOf(store: ObjectStore, engine: Pick<Engine, 'show'>): RunDetailsPort {
   const compared = async (run: string): Promise<ComparedRun> => {
@@ -38,7 +38,7 @@ export function runDetailsOf(store: ObjectStore, engine: Pick<Engine, 'show'>): 
   }
 }
 
-async function derivedFrom(store: ObjectStore, run: string): Promise<RunLineage['derived']> {
+async function derivedFrom(store: ObjectStore, run: string): Promise<RunOrigin['derived']> {
   const derived = await Promise.all((await runsBasedOn(store, run)).map((id) => recordOf(store, id)))
   return derived.flatMap((record) => (record?.basedOn ? [{ id: record.run, kind: record.basedOn.kind }] : []))
 }

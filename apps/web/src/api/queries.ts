@@ -8,6 +8,7 @@ import type {
   DatasetDetail,
   DatasetSummary,
   EndpointView,
+  Forecast,
   Health,
   ImagePage,
   LogLine,
@@ -62,6 +63,16 @@ export const useRuns = () => useThing<readonly RunSummary[]>('/api/runs', LIVE_M
 export const useLineage = (run: string) => useThing<RunLineage>(`/api/runs/${segment(run)}/lineage`)
 export const useComparison = (a: string, b: string) =>
   useThing<RunComparison>(`/api/runs/${segment(a)}/compare/${segment(b)}`)
+/** What a re-run from a step would do. */
+export function useForecast(run: string, step: string, params: Readonly<Record<string, unknown>>) {
+  const path = `/api/runs/${segment(run)}/rerun/plan`
+  return useQuery<Forecast>({
+    queryKey: [path, step, params],
+    queryFn: () => post<Forecast>(path, { from: [step], params }),
+    retry: false,
+  })
+}
+
 export const useApprovals = () => useThing<readonly WaitingApproval[]>('/api/approvals', LIVE_MS)
 export const usePeek = (sha256: string, enabled: boolean) => useThing<Peek>(`/api/blobs/${sha256}/peek`, false, enabled)
 

@@ -1,4 +1,5 @@
 /** What the HTTP API answers, as `/api/openapi.json` describes it. */
+export type { Forecast, NodeForecast } from '../../../../core/runs/types.ts'
 export type { RunReport, RunStatus, RunSummary, StepReport, StepStatus } from '../../../../core/runs/types.ts'
 export type { StepOrigin } from '../../../../core/runs/types.ts'
 export type { LogLine, LogPage } from '../../../../core/runs/step-log.ts'

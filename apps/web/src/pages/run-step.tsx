@@ -1,12 +1,14 @@
 /** One step of a run: how it ended and why, what it left, and what it says. */
 import { useEffect, useRef } from 'react'
 import { useSearchParams } from 'react-router'
+import { useMay } from '../api/queries.ts'
 import type { RunReport, StepReport } from '../api/types.ts'
 import { count, elapsed, moment } from '../parts/format.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Facts } from '../parts/page.tsx'
 import { State } from '../parts/state.tsx'
 import { Artifacts } from './artifacts.tsx'
+import { RerunButton } from './rerun.tsx'
 import { StepLog } from './step-log.tsx'
 import { originWord } from './step-words.ts'
 
@@ -14,6 +16,7 @@ const OVER = new Set(['completed', 'failed', 'cancelled', 'skipped'])
 
 export function StepDetail({ run, step }: { run: RunReport; step: StepReport }) {
   const [, setSearch] = useSearchParams()
+  const may = useMay('run')
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => heading.current?.focus(), [])
   const { id, status, origin, reason, attempts, startedAt, endedAt, outputs } = step
@@ -32,6 +35,7 @@ export function StepDetail({ run, step }: { run: RunReport; step: StepReport }) 
         </h2>
         <State status={status} />
         {step.step === id ? null : <span className="muted">{step.step}</span>}
+        {may && OVER.has(run.status) ? <RerunButton run={run} step={id} /> : null}
         <button type="button" className="quiet-button step-close" aria-label={`Close ${id}`} onClick={close}>
           <Icon name="failed" />
         </button>
