@@ -31,7 +31,7 @@ export function toTemplate(given: unknown, scope: object, path: readonly string[
     )
   if (given === null || ['string', 'boolean'].includes(typeof given) || Number.isFinite(given)) return given as Json
   throw new Refusal(
-    `input ${path.join('.')}: ${whatIs(given)} is no JSON; pass text, numbers, lists, objects or references`,
+    `input ${path.join('.') || '(input)'}: ${whatIs(given)} is no JSON; pass text, numbers, lists, objects or references`,
   )
 }
 
