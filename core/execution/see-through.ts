@@ -36,7 +36,7 @@ export type JobResult = Exclude<JobOutcome, { readonly kind: 'cancelled' | 'inte
 /** Of one node of one run, whichever attempt: so a retry adopts the job of the attempt before. At most 50 characters. */
 export function jobNameOf(run: string, node: string): string {
   const digest = sha256Hex(new TextEncoder().encode(`${run}/${node}`))
-  return `gyre-${node.slice(0, 26)}-${digest.slice(0, 16)}`
+  return `gyre-${node.slice(0, 26).replaceAll('.', '-')}-${digest.slice(0, 16)}`
 }
 
 /**

@@ -55,6 +55,8 @@ export function conditionText(condition: Condition): string {
       return `not ${conditionText(condition.of)}`
     case 'all':
     case 'any':
+      // Of a value that was known at submit.
+      if (condition.of.length === 0) return condition.kind === 'all' ? 'always' : 'never'
       return `(${condition.of.map(conditionText).join(condition.kind === 'all' ? ' and ' : ' or ')})`
   }
 }
