@@ -16,6 +16,7 @@ const AREAS: Readonly<Record<string, () => Promise<Area>>> = {
   loop: async () => (await import('./areas/loop.ts')).loop,
   crash: async () => (await import('./areas/crash.ts')).crash,
   engine: async () => (await import('./areas/engine.ts')).engine,
+  faults: async () => (await import('./areas/faults.ts')).faults,
   kubernetes: async () => (await import('./areas/kubernetes.ts')).kubernetes,
   'mixed-set': async () => (await import('./areas/mixed-set.ts')).mixedSet,
 }

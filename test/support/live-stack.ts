@@ -58,9 +58,9 @@ export class LiveStack {
       killPid(parent.pid!)
       await gone
     } else if (part === 'replica') {
-      const [replica] = await childrenOf(this.#pidOf('gateway'))
+      const [replica] = await childrenOf(this.pidOf('gateway'))
       if (replica) killPid(replica)
-    } else killPid(this.#pidOf(part))
+    } else killPid(this.pidOf(part))
   }
 
   /** Runs a verb of the command line on this stack. */
@@ -124,7 +124,7 @@ export class LiveStack {
   }
 
   /** The record of children that the stack keeps; for Temporal, the server below its guard. */
-  #pidOf(part: string): number {
+  pidOf(part: string): number {
     const recorded = JSON.parse(readFileSync(path.join(this.state, 'processes.json'), 'utf8')) as {
       name: string
       pid: number

@@ -1,0 +1,18 @@
+/** Seeds of random tests: given to repeat one, else drawn. */
+
+import { randomInt } from 'node:crypto'
+
+export function seedOf(given: string | undefined): number {
+  return given === undefined ? randomInt(2 ** 31) : Number(given)
+}
+
+/** Draws from [0, 1), the same ones for the same seed (mulberry32 by Tommy Ettinger). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
