@@ -76,7 +76,9 @@ async function forecastRun(
     against,
     nodes: told.nodes.map((node) => {
       const change = changes.get(node.id)
-      return change === undefined ? node : { ...node, because: `since ${against}: ${change}` }
+      if (change === undefined) return node
+      const decided = node.does === 'open' ? `; ${node.because}` : ''
+      return { ...node, because: `since ${against}: ${change}${decided}` }
     }),
     removed: before.nodes.map(({ id }) => id).filter((id) => !now.has(id)),
   }
