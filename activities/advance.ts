@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { presentPlan, walk, type Json, type Plan, type PlanNode, type ScheduleState } from '#core/plan'
-import { resolveNode, type Resolution, type ResolvePorts } from '#core/reuse'
+import { remember, resolveNode, type Resolution, type ResolvePorts } from '#core/reuse'
 import { readNode, readRun, recordNode, type NodeRecord } from '#core/runs'
 import { digestJson, type ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
@@ -180,7 +180,7 @@ async function runQuick(
       ...(basis && { basis }),
     }
     await writes.record(ports.store, call.run, id, record)
-    if (key) ports.rememberLater(key, { output, run: call.run, node: id })
+    if (key) ports.once.later(remember(ports.store, key, { output, run: call.run, node: id }))
     return { id, kind: 'done', origin: 'ran', output, reason, ran: true, startedAt, endedAt }
   } catch (error) {
     if (limit.aborted && !signal.aborted) return left

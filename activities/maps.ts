@@ -5,6 +5,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { Context } from '@temporalio/activity'
 import { closeMap, openMap, runChunk, type ChunkReport, type MapRequest, type Opened, type RunItems } from '#core/maps'
 import type { Json } from '#core/plan'
+import { remember } from '#core/reuse'
 import { readNode, StepLog } from '#core/runs'
 import { attended, keep, requestOf, type Attended, type RunBody, type StepPorts } from './step.ts'
 import type { StepResult } from '../workflows/proxies.ts'
@@ -76,7 +77,10 @@ async function close(
     const key = table.failed > 0 ? null : call.key
     const startedAt = new Date(info.currentAttemptScheduledTimestampMs).toISOString()
     const output = table as unknown as Json
-    return await done(await keep(ports, { ...call, key }, output, { startedAt, attempts: info.attempt }), 'ran')
+    const facts = { origin: 'ran', output, reason: null, startedAt, attempts: info.attempt } as const
+    const kept = await keep(ports.store, { ...call, key }, facts)
+    if (key) ports.once.later(remember(ports.store, key, { output: kept, run: call.run, node: call.node }))
+    return await done(kept, 'ran')
   } finally {
     await rm(scratchDir, { recursive: true, force: true })
   }

@@ -10,11 +10,12 @@ import { HandOver, type BodyHooks, type BodyRequest, type Progress } from '#core
 import type { SessionState } from '#core/labelling'
 import type { Spoken } from '#core/log'
 import type { Json } from '#core/plan'
-import type { CacheEntry } from '#core/reuse'
+import { computeOnce, type OncePorts } from '#core/reuse'
 import { readNode, recordNode, StepLog } from '#core/runs'
 import type { StepDefinition } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
+import { afterRepair } from './repair.ts'
 import type { Decision, StepCall } from '../workflows/types.ts'
 import type { StepResult } from '../workflows/proxies.ts'
 
@@ -30,8 +31,8 @@ export interface StepPorts {
   readonly sessionHost?: string
   /** Tells the workflow that called about its labelling session. */
   readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
-  /** Lets an equal step of another run take the result; nobody waits for it. */
-  readonly rememberLater: (key: string, entry: CacheEntry) => void
+  /** How equal steps at the same time find each other. */
+  readonly once: OncePorts
   /** Decides what a completed node gives its turn. */
   readonly follow: (call: StepCall, output: Json, signal: AbortSignal) => Promise<readonly Decision[]>
 }
@@ -53,17 +54,36 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
       const before = await readNode(ports.store, call.run, call.node)
       if (before) return done(before.output, 'recovered')
       const session = sessionTeller(ports, info.workflowExecution!.workflowId)
-      const output = await carryOut(ports, runBody, call, {
-        attempt: info.attempt,
-        timeoutMs: info.scheduleToCloseTimeoutMs,
-        signal,
-        onProgress,
-        onSession: session.tell,
-        lastWords: (error) => lastWords(error, cancellationSignal),
-      })
+      const body = (): Promise<Json> =>
+        carryOut(ports, runBody, call, {
+          attempt: info.attempt,
+          timeoutMs: info.scheduleToCloseTimeoutMs,
+          signal,
+          onProgress,
+          onSession: session.tell,
+          lastWords: (error) => lastWords(error, cancellationSignal),
+        })
+      const computed = await computeOrTake(ports, call, { signal, onProgress }, body).catch(async (error: unknown) =>
+        Promise.reject(await afterRepair(ports.store, call.run, error)),
+      )
       await session.flush()
-      return done(await keep(ports, call, output, { startedAt, attempts: info.attempt }), 'ran')
+      const facts = { startedAt, attempts: info.attempt, ...computed }
+      return done(await keep(ports.store, call, facts), computed.origin)
     })
+}
+
+/** Computes, or takes what an equal step has computed meanwhile. */
+async function computeOrTake(
+  { once }: Pick<StepPorts, 'once'>,
+  { key, run, node }: StepCall,
+  hooks: Attended,
+  body: () => Promise<Json>,
+): Promise<Pick<Facts, 'origin' | 'output' | 'reason'>> {
+  if (key === null) return { origin: 'ran', output: await body(), reason: null }
+  const result = await computeOnce(once, { key, run, node }, hooks, body)
+  if (result.by === 'us') return { origin: 'ran', output: result.output, reason: null }
+  const { output, run: other } = result.entry
+  return { origin: 'hit', output, reason: `run ${other} computed the same step at the same time` }
 }
 
 export type Attended = Pick<BodyHooks, 'signal' | 'onProgress'>
@@ -179,18 +199,18 @@ function checkOutput({ steps }: Pick<StepPorts, 'steps'>, call: StepCall, raw: u
   return result.data as Json
 }
 
+interface Facts {
+  readonly origin: 'ran' | 'hit'
+  readonly output: Json
+  readonly reason: string | null
+  readonly startedAt: string
+  readonly attempts: number
+}
+
 /** @returns the output that stands. */
-export async function keep(
-  { store, rememberLater }: StepPorts,
-  call: StepCall,
-  output: Json,
-  facts: { readonly startedAt: string; readonly attempts: number },
-): Promise<Json> {
-  const { run, node, key, basis } = call
+export async function keep(store: ObjectStore, { run, node, key, basis }: StepCall, facts: Facts): Promise<Json> {
   const endedAt = new Date().toISOString()
-  const record = { output, origin: 'ran' as const, key, endedAt, reason: null, ...(basis && { basis }), ...facts }
-  const kept = await recordNode(store, run, node, record)
-  if (key) rememberLater(key, { output: kept.output, run, node })
+  const kept = await recordNode(store, run, node, { ...facts, key, endedAt, ...(basis && { basis }) })
   return kept.output
 }
 

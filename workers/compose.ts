@@ -9,7 +9,6 @@ import type { ServiceHost } from '#core/compute'
 import { codeVersion, runAsJob, runContainer, runInThread, ThreadPool, type BodyRequest } from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
-import { remember, type CacheEntry } from '#core/reuse'
 import * as steps from '#core/steps'
 import { openStore, type ObjectStore } from '#core/storage'
 import { connectionOptions, dataConverter, prepareTemporal } from '../infra/temporal/index.ts'
@@ -71,6 +70,9 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const background = new Background((error) =>
     log.warn({ err: error }, 'a result could not be remembered for other runs'),
   )
+  const servesAll = ALL_QUEUES.every((queue) => config.queues.includes(queue))
+  // A folder has one worker, which carries out all steps.
+  const alone = servesAll && store.uri.startsWith('file:')
   const common = {
     store,
     storeAt: config.store,
@@ -80,9 +82,8 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     sessionHost: config.sessionHost,
     tellSession: (workflowId: string, kind: string, state: unknown) =>
       client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
-    rememberLater: (key: string, entry: CacheEntry) => background.start(remember(store, key, entry)),
+    once: { store, alone, later: (work: Promise<unknown>) => background.start(work) },
   }
-  const servesAll = ALL_QUEUES.every((queue) => config.queues.includes(queue))
   const { advance, follow } = createAdvance({ ...common, codeVersion, warm, servesAll })
   return {
     connection,

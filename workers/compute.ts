@@ -44,5 +44,6 @@ export function createComputeWorker(
     maxHeartbeatThrottleInterval: config.heartbeatThrottleMs,
     defaultHeartbeatThrottleInterval: config.heartbeatThrottleMs,
     shutdownGraceTime: config.shutdownGraceMs,
+    ...(config.deployment && { workerDeploymentOptions: config.deployment }),
   })
 }

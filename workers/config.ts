@@ -2,10 +2,13 @@
 
 import os from 'node:os'
 import path from 'node:path'
+import type { WorkerDeploymentOptions } from '@temporalio/worker'
 import { z } from 'zod'
 import type { ClusterOptions } from '#adapter/compute/kubernetes/index'
+import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
 import { readNotifySettings, type NotifySettings } from '#core/notify'
+import { readSettings } from '#core/settings'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../infra/temporal/index.ts'
 
 const schema = z.object({
@@ -32,7 +35,11 @@ const schema = z.object({
   GYRE_STORE_POD_ENDPOINT: z.string().optional(),
   AWS_REGION: z.string().optional(),
   /** One machine serves all classes; on a cluster each worker names its own. */
-  GYRE_QUEUES: z.string().default('pipeline,cpu,gpu'),
+  GYRE_QUEUES: z
+    .string()
+    .default('pipeline,cpu,gpu')
+    .transform((names) => names.split(','))
+    .pipe(z.array(z.enum(['pipeline', 'cpu', 'gpu']))),
   /** Where probes ask; left out, nobody can. */
   GYRE_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   GYRE_HOST: z.string().default('127.0.0.1'),
@@ -41,6 +48,9 @@ const schema = z.object({
   GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().optional(),
   /** How long steps may go on after the end was asked for, before they are left to the next worker. */
   GYRE_SHUTDOWN_GRACE_MS: z.coerce.number().int().nonnegative().default(10_000),
+  /** Both or none: Temporal then hands work to the version of the workers that is current in their deployment. */
+  GYRE_DEPLOYMENT_NAME: z.string().optional(),
+  GYRE_BUILD_ID: z.string().optional(),
 })
 
 export interface WorkerConfig {
@@ -64,10 +74,13 @@ export interface WorkerConfig {
   readonly sessionHost: string
   readonly heartbeatThrottleMs: number
   readonly shutdownGraceMs: number
+  /** What Temporal is told of this worker's version; null where versions are not told apart. */
+  readonly deployment: WorkerDeploymentOptions | null
 }
 
+/** @throws {PlatformError} `INVALID_INPUT` with the first setting that is wrong. */
 export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
-  const values = schema.parse(env)
+  const values = readSettings(schema, env)
   const state = values.GYRE_STATE ?? path.join(os.tmpdir(), 'gyre')
   const temporal = temporalSettings(env)
   return {
@@ -93,10 +106,32 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
       storeEndpoint: values.GYRE_STORE_POD_ENDPOINT ?? null,
       region: values.AWS_REGION ?? null,
     },
-    queues: z.array(z.enum(['pipeline', 'cpu', 'gpu'])).parse(values.GYRE_QUEUES.split(',')),
+    queues: values.GYRE_QUEUES,
     health: values.GYRE_HEALTH_PORT === undefined ? null : { host: values.GYRE_HOST, port: values.GYRE_HEALTH_PORT },
     sessionHost: values.GYRE_SESSION_HOST,
     heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS ?? heartbeats(temporal).throttleMs,
     shutdownGraceMs: values.GYRE_SHUTDOWN_GRACE_MS,
+    deployment: deploymentOf(values),
+  }
+}
+
+/**
+ * A run may wait for people for weeks, so it moves to the current version instead of keeping workers of its own alive: the
+ * interpreter guards its changes with `patched`, and recorded histories replay on each version.
+ */
+function deploymentOf({
+  GYRE_DEPLOYMENT_NAME: deploymentName = '',
+  GYRE_BUILD_ID: buildId = '',
+}: z.output<typeof schema>): WorkerDeploymentOptions | null {
+  if (!deploymentName && !buildId) return null
+  if (!deploymentName || !buildId)
+    throw new PlatformError(
+      'INVALID_INPUT',
+      'settings GYRE_DEPLOYMENT_NAME and GYRE_BUILD_ID belong together, and one of them is missing; set both or none',
+    )
+  return {
+    version: { deploymentName, buildId },
+    useWorkerVersioning: true,
+    defaultVersioningBehavior: 'AUTO_UPGRADE',
   }
 }

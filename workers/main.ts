@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Runtime, type Worker } from '@temporalio/worker'
-import { toPlatformError } from '#core/errors'
+import { isPlatformError, toPlatformError } from '#core/errors'
 import { createLogger } from '#core/log'
 import { endWithParent } from '#core/serving'
 import { compose, type Composition } from './compose.ts'
@@ -19,7 +19,7 @@ try {
   await run(readConfig(process.env))
 } catch (error) {
   const { message, exitCode } = toPlatformError(error)
-  createLogger('worker').fatal({ err: error }, `the worker cannot go on: ${message}`)
+  createLogger('worker').fatal(isPlatformError(error) ? {} : { err: error }, `the worker cannot go on: ${message}`)
   process.exit(exitCode)
 }
 

@@ -34,5 +34,6 @@ export async function createPipelineWorker(config: WorkerConfig, parts: Composit
     maxHeartbeatThrottleInterval: config.heartbeatThrottleMs,
     defaultHeartbeatThrottleInterval: config.heartbeatThrottleMs,
     shutdownGraceTime: config.shutdownGraceMs,
+    ...(config.deployment && { workerDeploymentOptions: config.deployment }),
   })
 }

@@ -27,7 +27,7 @@ export const { advance } = proxyLocalActivities<AdvanceActivity>({
 
 export interface StepResult {
   readonly output: Json
-  readonly origin: 'ran' | 'recovered'
+  readonly origin: 'ran' | 'hit' | 'recovered'
   readonly attempts: number
   /** What was decided of the nodes that the call named, and of those after them. */
   readonly next?: readonly Decision[]

@@ -245,7 +245,7 @@ class PipelineRun {
       .then(({ output, origin, attempts, next = [] }) => {
         this.#decide(next)
         this.#set(node.id, { status: 'completed', origin, attempts, outputs: output, endedAt: now() })
-        this.#complete(node, output, true)
+        this.#complete(node, output, origin !== 'hit')
       })
       .catch((error: unknown) => {
         if (isCancellation(error)) {
