@@ -107,7 +107,7 @@ function stepOf({ step, status, origin, startedAt, endedAt, reason }: StepReport
 function reasons(a: Side, b: Side, output: StepComparison['output']): readonly string[] {
   if (!a.node) return [`only in ${b.record.run}`]
   if (!b.node) return [`only in ${a.record.run}`]
-  const found = [...differencesOf(a.node, b.node), ...inputsThatDiffer(a, b)]
+  const found = [...differencesOf(a.node, b.node), ...inputsThatDiffer(a, b, output)]
   return found.length === 0 && output === 'different' ? ['the same code and inputs gave another output'] : found
 }
 
@@ -124,10 +124,11 @@ function differencesOf(a: PlanNode, b: PlanNode): readonly string[] {
 }
 
 /** By value: an input is the same when it names the same bytes, whichever run they came from. */
-function inputsThatDiffer(a: Side, b: Side): readonly string[] {
-  const [was, is] = [inputOf(a), inputOf(b)]
-  return pairs(was, is)
-    .filter((input) => !equal(input.a, input.b))
+function inputsThatDiffer(a: Side, b: Side, output: StepComparison['output']): readonly string[] {
+  // Of a step that has not run, what is not there yet is no difference.
+  const isToCome = (input: Pair<Json>): boolean => output === 'open' && (input.a === null || input.b === null)
+  return pairs(inputOf(a), inputOf(b))
+    .filter((input) => !equal(input.a, input.b) && !isToCome(input))
     .map(({ name, a: before, b: after }) => `input ${name}: ${briefly(before)} → ${briefly(after)}`)
 }
 

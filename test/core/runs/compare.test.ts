@@ -124,6 +124,14 @@ describe('a comparison of two runs', () => {
     ])
   })
 
+  it('takes an input that is still to come for no difference', () => {
+    const a = chain('a', 240, 0.9)
+    const queued = { status: 'queued', startedAt: null, endedAt: null } as const
+    const steps = [step('import', null, queued), step('train', null, queued)]
+    const b: ComparedRun = { ...chain('b', 240, 0.9), report: { ...a.report, id: 'b', steps } }
+    expect(of(a, b, 'train').why).toEqual([])
+  })
+
   it('compares parameters by their paths', () => {
     const params = (value: Json): ComparedRun => run('r', { nodes: [], steps: [], params: value })
     const a = params({ dataset: 'parts', split: { seed: 7, classes: ['a', 'b'] } })

@@ -1,6 +1,7 @@
 /** Numbers, times and sizes as people read them: thousands separators, one unit, no needless digits. */
 
 const counts = new Intl.NumberFormat('en')
+const daysOfYears = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' })
 const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
 
 export const count = (n: number): string => counts.format(n)
@@ -30,8 +31,11 @@ export function duration(ms: number): string {
   return `${hours} h${minutes % 60 ? ` ${minutes % 60} min` : ''}`
 }
 
-/** `2 Mar, 10:04`, in the time zone of the reader. */
-export const moment = (iso: string): string => days.format(new Date(iso))
+/** `2 Mar, 10:04`, in the time zone of the reader; with its year where that is another one. */
+export function moment(iso: string): string {
+  const at = new Date(iso)
+  return (at.getFullYear() === new Date().getFullYear() ? days : daysOfYears).format(at)
+}
 
 export function size(bytes: number): string {
   if (bytes < 2 ** 20) return `${Math.max(1, Math.round(bytes / 2 ** 10))} KiB`
