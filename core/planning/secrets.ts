@@ -24,7 +24,7 @@ const VALUES: readonly RegExp[] = [
 export function refuseSecrets(pipeline: string, params: unknown, prefix: readonly string[]): void {
   const path = secretIn(params, prefix)
   if (!path) return
-  const variable = wordsOf(path.at(-1)!)
+  const variable = wordsOf(path.findLast((key) => /^[a-z]/i.test(key)) ?? 'secret')
     .toUpperCase()
     .replaceAll(/[^A-Z0-9]+/g, '_')
   throw new PlatformError(

@@ -121,7 +121,7 @@ export const wrong = defineStep({ name: 'wrong', input: z.object({}), output: z.
     const { definition, digest } = await loadPipeline(project, written(block), path.join(project, 'bundles'))
     const code = { pipeline: digest, bundle: digest, builtIn: () => 'built-in' }
     const plan = buildPlan(definition, inventParams(definition.params), code)
-    expect(plan.nodes.length).toBe(block.text.match(/\bstep\(/g)!.length)
+    expect(plan.nodes.length).toBe(block.text.match(/\bstep(\.map)?\(/g)!.length)
   })
 
   it.each(algorithms)('$where loads', async (block) => {
@@ -141,7 +141,7 @@ describe('the commands', () => {
   const program = createProgram()
 
   it.each(lines)('$where: gyre $command', ({ command: line }) => {
-    const words = line.split(/\s+/)
+    const words = line.replace(/^--project \S+ /, '').split(/\s+/)
     const noun = program.commands.find((command) => command.name() === words[0])
     const verb = noun?.commands.length ? noun.commands.find((command) => command.name() === words[1]) : noun
     expect(verb?.name()).toBe(noun?.commands.length ? words[1] : words[0])

@@ -284,6 +284,7 @@ describe('a secret in the parameters', () => {
 
   it('names a variable to read instead', () => {
     refuse({ apiKey: 'abcd' }).toThrow('read it in the step, as process.env.API_KEY')
+    refuse({ texts: ['https://ada:pw@example.org'] }).toThrow('as process.env.TEXTS')
   })
 
   it.each([
