@@ -12,7 +12,7 @@ import { createMemoryStore, movePointer, type ObjectStore } from '#core/storage'
 import { reportDrift, type Fire } from '#core/triggers'
 import { createTriggerActivities, endedRunsOf } from '../../activities/triggers.ts'
 import { createTriggers, type Triggers } from '../../apps/api/triggers.ts'
-import { plans, ran, startTemporal, startWorkers, type MockedWorkers } from '../support/temporal.ts'
+import { plans, ran, recordHistory, startTemporal, startWorkers, type MockedWorkers } from '../support/temporal.ts'
 
 let env: TestWorkflowEnvironment
 let store: ObjectStore
@@ -244,6 +244,7 @@ describe('a webhook', () => {
     expect((await readRun(store, all[0]!.run!)).plan.params).toEqual({ epochs: 5 })
     for (const { run } of all) await untilEnded(run)
     expect(workers.told.outcomes).toHaveLength(2)
+    if (process.env.GYRE_RECORD) await recordHistory(env, `gyre:${project}:hooked:upload:d-1`, 'a webhook fires a run')
   })
 
   it('is refused without the newest secret, too late, or while it is paused', async () => {
