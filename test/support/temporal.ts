@@ -20,7 +20,8 @@ import { findTemporalBinary } from '../../infra/local/temporal-binary.mjs'
 const IDENTITY = 'gyre-test'
 const KEYWORDS = ['GyrePipeline', 'GyreDataset', 'GyreModel', 'GyreProject', 'GyreStatus']
 
-export async function startTemporal(): Promise<TestWorkflowEnvironment> {
+/** @param settings - of the server, beside those that all tests want. */
+export async function startTemporal(settings: readonly string[] = []): Promise<TestWorkflowEnvironment> {
   Runtime.install({ logger: new DefaultLogger('ERROR') })
   const { path: binary } = await findTemporalBinary({ say: () => undefined, env: process.env })
   if (!binary) throw new Error('these tests need a Temporal server; ./gyre test finds or builds one')
@@ -28,7 +29,7 @@ export async function startTemporal(): Promise<TestWorkflowEnvironment> {
     client: { identity: IDENTITY },
     server: {
       executable: { type: 'existing-path', path: binary },
-      extraArgs: KEYWORDS.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+      extraArgs: [...KEYWORDS.flatMap((name) => ['--search-attribute', `${name}=Keyword`]), ...settings],
     },
   })
 }
