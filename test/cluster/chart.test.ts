@@ -98,6 +98,7 @@ describe.skipIf(left !== null)(`the chart on a cluster${left ? ` (left out: ${le
           workers: { gpu: { enabled: true } },
           api: { pageUrl: 'https://gyre.example', tlsSecret: 'door' },
           pipelinesConfigMap: 'pipelines',
+          settingsSecret: 'settings',
           ingress: { enabled: true, tlsSecret: 'page' },
           temporal: { ...existing.temporal, tls: { caSecret: { name: 'ca' }, clientSecret: 'me' } },
         },

@@ -34,6 +34,7 @@ const secured = {
   jobs: { queue: 'vision' },
   api: { pageUrl: 'https://gyre.example', tlsSecret: 'door' },
   pipelinesConfigMap: 'pipelines',
+  settingsSecret: 'settings',
   ingress: { enabled: true, tlsSecret: 'page-certificate' },
   httpRoute: { enabled: true, parentRefs: [{ name: 'public', namespace: 'gateways' }] },
 }
@@ -171,7 +172,10 @@ describe.skipIf(!helm.path)(`the chart ${helm.missing}`, () => {
     const objects = await render(secured)
     expect(ofKind(objects, 'Secret')).toEqual([])
     const pod = deployment(objects, 'gyre-worker-cpu').spec.template.spec
-    expect(pod.containers[0]!.envFrom).toEqual([{ secretRef: { name: 'the-store' } }])
+    expect(pod.containers[0]!.envFrom).toEqual([
+      { secretRef: { name: 'the-store' } },
+      { secretRef: { name: 'settings' } },
+    ])
     expect(pod.containers[0]!.env).toContainEqual({
       name: 'TEMPORAL_API_KEY',
       valueFrom: { secretKeyRef: { name: 'cloud', key: 'token' } },
