@@ -29,8 +29,12 @@ export async function keyedInput(
   step: StepDefinition | undefined,
   input: Json,
 ): Promise<Keyed> {
-  const given = isObject(input) ? input : { input }
-  const keyed = withoutNames(await byContent(store, step, given), leftOut(node))
+  // A map that may lose items gives another result than one that may not.
+  const given = { ...(isObject(input) ? input : { input }), ...(node.map ? { atLeast: node.map.atLeast } : {}) }
+  const whole = await byContent(store, step, given)
+  // What is ignored of a map lies in the input of its items.
+  const items = node.map && isObject(whole.input!) ? { input: withoutNames(whole.input, leftOut(node)) } : {}
+  const keyed = { ...withoutNames(whole, node.map ? [] : leftOut(node)), ...items }
   const inputs = Object.fromEntries(Object.entries(keyed).map(([name, value]) => [name, digestJson(value)]))
   const values = Object.fromEntries(
     Object.keys(keyed)
@@ -75,7 +79,7 @@ async function byContent(
   return keyed
 }
 
-function withoutNames(input: Record<string, Json>, names: readonly string[]): Record<string, Json> {
+function withoutNames(input: Readonly<Record<string, Json>>, names: readonly string[]): Record<string, Json> {
   return Object.fromEntries(Object.entries(input).filter(([name]) => !names.includes(name)))
 }
 

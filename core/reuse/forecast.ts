@@ -119,7 +119,9 @@ class Forecaster {
   }
 
   #decide(node: PlanNode): Promise<Decision> {
-    const given = resolveInput(node.input, (id) => this.#output(id, true) ?? null)
+    const output = (id: string): Json => this.#output(id, true) ?? null
+    const input = resolveInput(node.input, output)
+    const given = node.map ? { over: resolveInput(node.map.over, output), input } : input
     return decideNode(this.ports, this.lineage, node, given, { ranBefore: this.#isFresh(node) })
   }
 

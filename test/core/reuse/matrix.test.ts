@@ -197,6 +197,20 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     // After the failure nothing new began, so d had not run.
     ...{ param: 'a b', code: 'a b', data: 'c d', deleted: 'a', failed: 'a b d', forced: 'a' },
   },
+  'a map over what a step gives': {
+    target: 'm',
+    nodes: ({ k, data, code }) => [
+      node('a', [], { input: { data } }),
+      node('m', ['a'], {
+        kind: 'map',
+        codeVersion: code,
+        input: { k },
+        map: { over: ref('a', 'blob'), concurrency: 2, atLeast: 1, attempts: 1 },
+      }),
+      node('c', ['m']),
+    ],
+    ...{ param: 'm c', code: 'm c', data: 'a m c', deleted: 'm', failed: 'm c', forced: 'm' },
+  },
   'a node that always gives the same': {
     target: 'a',
     nodes: ({ k, data, code }) => [
