@@ -17,7 +17,7 @@ import {
 import { z } from 'zod'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { NewsKind } from '#core/notify'
-import { availablePipelines, keepRun, planRun, prepareRun } from '#core/planning'
+import { availablePipelines, keepRun, paramsSchema, planRun, prepareRun } from '#core/planning'
 import type { Plan } from '#core/plan'
 import {
   forgetGeneration,
@@ -114,7 +114,7 @@ class TemporalEngine implements Engine {
       name: definition.name,
       file,
       description: definition.description ?? '',
-      params: z.toJSONSchema(definition.params, { io: 'input' }),
+      params: z.toJSONSchema(paramsSchema(definition), { io: 'input' }),
     }))
   }
 

@@ -2,7 +2,7 @@
 
 import { PlatformError, isPlatformError } from '#core/errors'
 import { codeVersion } from '#core/execution'
-import { availablePipelines, planAgain, planLoaded, planRun, type LoadedPipeline } from '#core/planning'
+import { availablePipelines, paramsSchema, planAgain, planLoaded, planRun, type LoadedPipeline } from '#core/planning'
 import type { Plan } from '#core/plan'
 import { forecastPlan, planChanges, type Lineage } from '#core/reuse'
 import {
@@ -113,7 +113,7 @@ export async function planRerun(
 export async function planFork(options: ForecastOptions, { run, pipeline, params }: ForkRequest): Promise<Plan> {
   const { plan: before } = await readRun(options.store, run)
   const loaded = findByNameOrFile(await availablePipelines(options), pipeline)
-  const known = Object.keys(loaded.definition.params.shape)
+  const known = Object.keys(paramsSchema(loaded.definition).shape)
   const kept = Object.entries(before.params as object).filter(([name]) => known.includes(name))
   return planLoaded(options.store, loaded, { ...Object.fromEntries(kept), ...params })
 }

@@ -9,9 +9,9 @@ type Values = Readonly<Record<string, unknown>>
 
 /** What a run of the pipeline may be given: its parameters, and its inputs as JSON under `inputs`. */
 export function paramsSchema({ params, inputs }: PipelineDefinition): z.ZodObject {
-  if (!inputs) return params.strict()
+  if (!inputs) return params
   const given = inputs.strict()
-  return params.extend({ inputs: given.safeParse({}).success ? given.prefault({}) : given }).strict()
+  return params.extend({ inputs: given.safeParse({}).success ? given.prefault({}) : given })
 }
 
 /**
@@ -20,7 +20,7 @@ export function paramsSchema({ params, inputs }: PipelineDefinition): z.ZodObjec
  * @throws {PlatformError} `PIPELINE_PARAMS_INVALID`.
  */
 export function parseParams(definition: PipelineDefinition, params: unknown): Record<string, unknown> {
-  return parseValues(definition.name, paramsSchema(definition), params)
+  return parseValues(definition.name, paramsSchema(definition).strict(), params)
 }
 
 /** @param prefix - path of these parameters inside the plan, of a pipeline within another one. */
