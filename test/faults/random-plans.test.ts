@@ -23,7 +23,7 @@ it(
       shapes: fc.sample(shapes, { seed, numRuns: PLANS }),
       inFlight: 24,
       faults: ['worker', 'disk', 'worker', 'temporal', 'worker', 'standstill', 'clock', 'tree'],
-      everyExecutions: [40, 120],
+      everyExecutions: [25, 75],
       random: seededRandom(seed),
       say: (line) => process.stderr.write(`${line}\n`),
     })
