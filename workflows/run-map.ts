@@ -16,6 +16,7 @@ import {
   setCurrentDetails,
   workflowInfo,
 } from '@temporalio/workflow'
+import { mayLose } from '#core/plan'
 import { mapActivities, type StepResult } from './proxies.ts'
 import type { MapCounts, MapProgress, RunMapArgs } from './types.ts'
 
@@ -106,7 +107,7 @@ class MapRun {
 
   /** Whether more items have failed than may. */
   #isLost({ failed, items }: MapProgress): boolean {
-    return failed > items * (1 - this.args.terms.atLeast)
+    return failed > mayLose(items, this.args.terms.atLeast)
   }
 
   async #tell(progress: MapProgress): Promise<void> {

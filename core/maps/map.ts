@@ -7,7 +7,7 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { PlatformError } from '#core/errors'
-import type { Json } from '#core/plan'
+import { mayLose, type Json } from '#core/plan'
 import type { BlobRef, Table } from '#core/steps'
 import { blobsIn, blobKey, putBlobFile, type ObjectStore } from '#core/storage'
 import { itemsOf, stepKey, type Item, type ItemStep, type MapInput } from './items.ts'
@@ -135,7 +135,7 @@ export async function closeMap(
   const opened = (await readOpened(store, request))!
   const failures: ChunkRecord['failed'][number][] = []
   for await (const { failed } of chunksOf(store, request)) failures.push(...failed)
-  if (failures.length > opened.items * (1 - atLeast)) throw tooManyFailed(request.node, opened.items, failures, atLeast)
+  if (failures.length > mayLose(opened.items, atLeast)) throw tooManyFailed(request.node, opened.items, failures, atLeast)
   await mkdir(scratchDir, { recursive: true })
   try {
     const file = path.join(scratchDir, 'table.jsonl')

@@ -4,6 +4,7 @@
  */
 
 export {
+  mayLose,
   PLAN_LIMITS,
   type Condition,
   type Json,

@@ -58,6 +58,11 @@ export interface PlanMap {
   readonly attempts: number
 }
 
+/** How many of its items a map may lose. Shares such as 0.9 are not exact in binary, so a billionth is given away. */
+export function mayLose(items: number, atLeast: number): number {
+  return Math.floor(items * (1 - atLeast) + 1e-9)
+}
+
 export interface PlanNode {
   /** Durable: what a history, a result and a re-run call this node. Inside a sub-pipeline `outer.inner`. */
   readonly id: string

@@ -30,7 +30,8 @@ export async function keyedInput(
   input: Json,
 ): Promise<Keyed> {
   // A map that may lose items gives another result than one that may not.
-  const given = { ...(isObject(input) ? input : { input }), ...(node.map ? { atLeast: node.map.atLeast } : {}) }
+  const bounds: Record<string, Json> = node.map ? { atLeast: node.map.atLeast } : {}
+  const given: Record<string, Json> = { ...(isObject(input) ? input : { input }), ...bounds }
   const whole = await byContent(store, step, given)
   // What is ignored of a map lies in the input of its items.
   const items = node.map && isObject(whole.input!) ? { input: withoutNames(whole.input, leftOut(node)) } : {}

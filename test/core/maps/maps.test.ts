@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { closeMap, openMap, runChunk, type Item, type MapRequest, type RunItems } from '#core/maps'
-import type { Json } from '#core/plan'
+import { mayLose, type Json } from '#core/plan'
 import type { Table } from '#core/steps'
 import { blobKey, createMemoryStore, putBlob, readBlob, type ObjectStore } from '#core/storage'
 
@@ -135,6 +135,16 @@ describe('a map', () => {
       message:
         '1 of 3 items of m failed, where 70 % must succeed; the first is item 1: thirteen is out of the question',
     })
+  })
+
+  it.each([
+    [100, 0.9, 10],
+    [100, 0.07, 93],
+    [3, 0.6, 1],
+    [3, 1, 0],
+    [7, 0, 7],
+  ])('of %i items with at least %d may lose %i', (count, atLeast, lost) => {
+    expect(mayLose(count, atLeast)).toBe(lost)
   })
 
   it('does what failed again after a resume, and nothing else, cached or not', async () => {
