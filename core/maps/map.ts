@@ -135,7 +135,8 @@ export async function closeMap(
   const opened = (await readOpened(store, request))!
   const failures: ChunkRecord['failed'][number][] = []
   for await (const { failed } of chunksOf(store, request)) failures.push(...failed)
-  if (failures.length > mayLose(opened.items, atLeast)) throw tooManyFailed(request.node, opened.items, failures, atLeast)
+  if (failures.length > mayLose(opened.items, atLeast))
+    throw tooManyFailed(request.node, opened.items, failures, atLeast)
   await mkdir(scratchDir, { recursive: true })
   try {
     const file = path.join(scratchDir, 'table.jsonl')
