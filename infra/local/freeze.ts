@@ -16,6 +16,12 @@ interface ProcessRow {
 
 /** A thread inside a long call to a disk stops when that returns. */
 const STILL_WITHIN_MS = 2_000
+/**
+ * A process that is stopped between its birth and its program holds its parent up in the kernel (`vfork`), where no signal
+ * reaches it: after so long all go on for a moment.
+ */
+const ATTEMPT_MS = 250
+const PAUSE_MS = 5
 
 /**
  * @param roots - processes of this user; what they started is held too.
@@ -23,27 +29,43 @@ const STILL_WITHIN_MS = 2_000
  * @throws {PlatformError} `STATE_IN_USE` when they do not stand still in time; they go on then.
  */
 export function freeze(roots: readonly number[]): () => void {
+  const deadline = Date.now() + STILL_WITHIN_MS
+  for (;;) {
+    const { thaw, moving } = hold(roots, Math.min(Date.now() + ATTEMPT_MS, deadline))
+    if (moving.length === 0) return thaw
+    thaw()
+    if (Date.now() >= deadline) throw notStill(moving)
+    pause()
+  }
+}
+
+/** @returns who still moves when all others stand still, or when it is `until`. */
+function hold(roots: readonly number[], until: number): { thaw: () => void; moving: readonly number[] } {
   const frozen = new Set<number>()
   const thaw = () => [...frozen].reverse().forEach((pid) => send(pid, 'SIGCONT'))
-  const deadline = Date.now() + STILL_WITHIN_MS
   try {
     for (;;) {
-      const rows = processTable()
-      const family = familyOf(roots, rows)
+      const family = familyOf(roots, processTable())
       const fresh = family.filter(({ pid }) => !frozen.has(pid))
       // A process that was still running when its parent stopped may have started another: looked at again.
       for (const { pid } of fresh) {
         frozen.add(pid)
         send(pid, 'SIGSTOP')
       }
-      const moving = family.filter((row) => !isStill(row))
-      if (fresh.length === 0 && moving.length === 0) return thaw
-      if (Date.now() > deadline) throw notStill(moving.map(({ pid }) => pid))
+      const moving = family.filter((row) => !isStill(row)).map(({ pid }) => pid)
+      if ((fresh.length === 0 && moving.length === 0) || Date.now() >= until)
+        return { thaw, moving: fresh.length === 0 ? moving : fresh.map(({ pid }) => pid) }
+      pause()
     }
   } catch (error) {
     thaw()
     throw error
   }
+}
+
+/** Without an await. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
 }
 
 /** One that is gone needs no signal. */

@@ -251,6 +251,17 @@ describe('a moment of a state', () => {
     }
   })
 
+  it('is taken of processes that start others all the time', () => {
+    const restless = spawn('sh', ['-c', 'while :; do /bin/true; done'], { stdio: 'ignore', detached: true })
+    try {
+      // One in ten of them catches a process between its birth and its program.
+      for (let moment = 0; moment < 60; moment += 1) freeze([restless.pid!])()
+      expect(restless.exitCode).toBe(null)
+    } finally {
+      process.kill(-restless.pid!, 'SIGKILL')
+    }
+  })
+
   it('lets everything go on, also when it cannot be taken', async () => {
     const child = spawn('sh', ['-c', 'sleep 0.3; exit 7'], { stdio: 'ignore' })
     const ended = new Promise((resolve) => child.once('close', resolve))
