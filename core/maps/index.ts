@@ -1,6 +1,6 @@
 /** One step over many items: what is known is taken, the rest is done in chunks, and all of it becomes one table. */
 
-export { stepKey, type Item, type ItemStep, type MapInput } from './items.ts'
+export type { Item, ItemStep, MapInput } from './items.ts'
 export {
   closeMap,
   openMap,
