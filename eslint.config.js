@@ -70,7 +70,7 @@ export default tseslint.config(
       'core/inference/graph.ts',
       'core/planning/bundle.ts',
       'core/algorithm/load.ts',
-      'core/datasets/archive.ts',
+      'core/imports/archive.ts',
       'core/compute/kubernetes/client.ts',
     ],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [temporal, apps] }] },

@@ -8,7 +8,7 @@ import path from 'node:path'
 
 /** The module that holds each step's body, as in core/execution/run-body.ts. */
 const BODIES = {
-  'import-images': 'datasets',
+  'import-images': 'imports',
   'snapshot-dataset': 'datasets',
   'embed-images': 'embedding',
   'cluster-embeddings': 'clustering',

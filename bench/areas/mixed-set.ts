@@ -3,7 +3,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { importImages, type ImportReport } from '#core/datasets'
+import { importImages, type ImportReport } from '#core/imports'
 import { silentLogger } from '#core/log'
 import { openStore, readBlob, type ObjectStore } from '#core/storage'
 import {

@@ -45,3 +45,14 @@ export async function forEachInFlight<T>(
   await Promise.all(underWay)
   if (failures.length > 0) throw failures[0]
 }
+
+/** Calls at most every tenth of a second. */
+export function everyTenth(call: () => void): () => void {
+  let next = 0
+  return () => {
+    const now = performance.now()
+    if (now < next) return
+    next = now + 100
+    call()
+  }
+}

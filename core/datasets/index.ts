@@ -1,8 +1,8 @@
-/** Image sets as immutable, content-addressed versions: import, look-up, labels, and the pixels that models see. */
+/** Image sets as immutable, content-addressed versions: look-up, labels, and the pixels that models see. */
 
-export { addImages, importImages, snapshotDataset, type AddImagesOptions, type NamedImage } from './import.ts'
+export { everyTenth, forEachInFlight } from './in-flight.ts'
 export { commitLabels, type CommitOptions } from './labels.ts'
-export type { StoredImage } from './packs.ts'
+export { readImage, readImages, writePacks, type PackPlace, type StoredImage } from './packs.ts'
 export { pixelMatrix, readPixelRows, type PixelMatrix } from './pixel-matrix.ts'
 export {
   datasetHistory,
@@ -13,7 +13,20 @@ export {
   type DatasetReader,
   type DatasetSummary,
 } from './reader.ts'
-export type { ImportReport } from './report.ts'
-export type { Balance } from './splits.ts'
+export { withScratch } from './scratch.ts'
+export { snapshotDataset } from './snapshot.ts'
 export type { ImageFacts, ImageLabel, Split } from './types.ts'
-export { imageSetOf } from './version.ts'
+export {
+  imageSetOf,
+  loadVersion,
+  publish,
+  readLatest,
+  toDatasetVersion,
+  writeVersion,
+  type Content,
+  type DatasetRules,
+  type LoadedVersion,
+  type Manifest,
+  type SplitRule,
+  type StoredFacts,
+} from './version.ts'

@@ -20,7 +20,6 @@ import {
   type PointerEntry,
 } from '#core/storage'
 import { readParquet, writeParquet, type ColumnType } from '#core/tables'
-import type { SplitRule } from './splits.ts'
 import type { ImageFacts, ImageLabel } from './types.ts'
 
 /** A shard holds about so many rows at most; the number of shards is a power of 16. */
@@ -37,6 +36,13 @@ export interface Shard {
   readonly prefix: string
   readonly rows: number
   readonly blob: BlobRef
+}
+
+/** How the groups of near duplicates are dealt out to the splits. */
+export interface SplitRule {
+  /** Share of groups kept for evaluation, 0–1. */
+  readonly heldOutShare: number
+  readonly seed: number
 }
 
 /** What holds for the dataset as a whole, fixed by its first import (the threshold may tighten). */

@@ -54,7 +54,7 @@ type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequ
 
 /** The body of each built-in step. Loaded on first use: a thread pays only for what it runs. */
 const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
-  'import-images': async () => (await import('#core/datasets')).importImages,
+  'import-images': async () => (await import('#core/imports')).importImages,
   'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
   'embed-images': async () => (await import('#core/embedding')).embedImages,
   'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,

@@ -13,7 +13,7 @@ export async function collectCaptured(
   { dataset, endpoint }: StepInput<typeof definition>,
   { store, runId, nodeId, signal, scratchDir, progress }: Context,
 ): Promise<StepOutput<typeof definition>> {
-  const { addImages, resolveVersion } = await import('#core/datasets')
+  const [{ resolveVersion }, { addImages }] = await Promise.all([import('#core/datasets'), import('#core/imports')])
   const captured: CapturedImage[] = []
   for await (const image of capturedImages(store, `captures/${endpoint}/`)) captured.push(image)
   if (captured.length === 0) return { ...(await resolveVersion(store, dataset)), added: 0 }

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
-import { addImages, commitLabels, datasetHistory, listDatasets, openVersion, resolveVersion } from '#core/datasets'
+import { commitLabels, datasetHistory, listDatasets, openVersion, resolveVersion } from '#core/datasets'
+import { addImages } from '#core/imports'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
 import { pngImage, writeFiles } from '../../support/images.ts'
-import { runImport, stepContext, temporaryFolder } from './support.ts'
+import { runImport, stepContext, temporaryFolder } from '../imports/support.ts'
 
 const inFolder = temporaryFolder()
 

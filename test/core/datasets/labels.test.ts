@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { addImages, commitLabels, datasetHistory, openVersion, resolveVersion, type ImageLabel } from '#core/datasets'
+import { commitLabels, datasetHistory, openVersion, resolveVersion, type ImageLabel } from '#core/datasets'
+import { addImages } from '#core/imports'
 import type { DatasetVersion } from '#core/steps'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
 import { pngImage } from '../../support/images.ts'

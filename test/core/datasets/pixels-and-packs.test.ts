@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { mkdirSync } from 'node:fs'
 import { extract } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
-import { addImages, commitLabels, openVersion, pixelMatrix, readPixelRows } from '#core/datasets'
+import { commitLabels, openVersion, pixelMatrix, readPixelRows } from '#core/datasets'
 import { decodePixels } from '#core/images'
+import { addImages } from '#core/imports'
 import type { DatasetVersion } from '#core/steps'
 import { blobKey, createMemoryStore, readBlob, sha256Hex, type ObjectStore } from '#core/storage'
 import { writePacks } from '../../../core/datasets/packs.ts'
-import { Spool } from '../../../core/datasets/spool.ts'
+import { Spool } from '../../../core/imports/spool.ts'
 import { jpegImage, pngImage } from '../../support/images.ts'
-import { stepContext, temporaryFolder, type TestContext } from './support.ts'
+import { stepContext, temporaryFolder, type TestContext } from '../imports/support.ts'
 
 const inFolder = temporaryFolder()
 const size = { height: 12, width: 10 }

@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { openVersion } from '#core/datasets'
 import { perceptualHash } from '#core/images'
-import { LOOK_RADIUS, LookIndex } from '../../../core/datasets/look-index.ts'
+import { LOOK_RADIUS, LookIndex } from '../../../core/imports/look-index.ts'
 import {
   groupNearDuplicates,
   NO_GROUPING,
   type FreshLook,
   type Grouping,
   type StandingLook,
-} from '../../../core/datasets/near-duplicates.ts'
+} from '../../../core/imports/near-duplicates.ts'
 import { encodePixels } from '#core/images'
 import { jpegImage, pngImage, randomNumbers, scene, writeFiles } from '../../support/images.ts'
 import { reportOf, runImport, stepContext, temporaryFolder } from './support.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { sha256Hex } from '#core/storage'
-import { balanceOf, splitOf } from '../../../core/datasets/splits.ts'
+import { balanceOf, splitOf } from '../../../core/imports/splits.ts'
 
 const groups = Array.from({ length: 20_000 }, (_, i) => sha256Hex(Buffer.from(`${i}`)))
 

@@ -1,33 +1,33 @@
 /** Brings images into a dataset: from a folder, an archive or a bucket as a step; from an endpoint's captures one by one. */
-import type { Progress, StepContext } from '#core/execution'
+import {
+  loadVersion,
+  publish,
+  readImages,
+  readLatest,
+  toDatasetVersion,
+  withScratch,
+  writePacks,
+  writeVersion,
+  type Content,
+  type DatasetRules,
+  type ImageLabel,
+  type LoadedVersion,
+  type Manifest,
+  type PackPlace,
+  type StoredFacts,
+} from '#core/datasets'
 import { PlatformError } from '#core/errors'
+import type { Progress, StepContext } from '#core/execution'
 import { inspectImage } from '#core/images'
-import type { DatasetVersion, importImages as importStep, snapshotDataset as snapshotStep } from '#core/steps'
-import type { StepInput, StepOutput } from '#core/steps'
+import type { DatasetVersion, importImages as importStep, StepInput, StepOutput } from '#core/steps'
 import { canonicalJson, putBlob, type ObjectStore } from '#core/storage'
 import { arrived, type Arrival } from './arrivals.ts'
 import { takeIn, type Intake, type TakenImage } from './intake.ts'
 import { classFolders } from './class-folders.ts'
 import { groupNearDuplicates, THRESHOLDS, type Grouping } from './near-duplicates.ts'
-import { readImages, writePacks, type PackPlace } from './packs.ts'
-import { resolveVersion } from './reader.ts'
 import { importReport } from './report.ts'
-import { withScratch } from './scratch.ts'
 import { openSource } from './source.ts'
 import { splitOf } from './splits.ts'
-import type { ImageLabel } from './types.ts'
-import {
-  loadVersion,
-  publish,
-  readLatest,
-  toDatasetVersion,
-  writeVersion,
-  type Content,
-  type DatasetRules,
-  type LoadedVersion,
-  type Manifest,
-  type StoredFacts,
-} from './version.ts'
 
 /**
  * Makes a version of what the dataset holds already and what the source holds.
@@ -67,14 +67,6 @@ export async function importImages(
       intake.close()
     }
   }, ctx.scratchDir)
-}
-
-/** @throws {PlatformError} `DATASET_NOT_FOUND`. */
-export async function snapshotDataset(
-  { dataset, ref }: StepInput<typeof snapshotStep>,
-  ctx: Pick<StepContext, 'store'>,
-): Promise<StepOutput<typeof snapshotStep>> {
-  return resolveVersion(ctx.store, `${dataset}@${ref}`)
 }
 
 export interface NamedImage {

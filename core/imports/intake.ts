@@ -4,14 +4,13 @@
  * each image taken; the result does not depend on the order in which files arrive.
  */
 import path from 'node:path'
+import { everyTenth, forEachInFlight, type ImageFacts } from '#core/datasets'
 import { isPlatformError } from '#core/errors'
 import type { Progress } from '#core/execution'
 import { inspectImage, perceptualHash } from '#core/images'
 import { sha256Hex } from '#core/storage'
 import { MAX_FILE_BYTES, type Arrival, type Source } from './arrivals.ts'
-import { forEachInFlight } from './in-flight.ts'
 import { Spool } from './spool.ts'
-import type { ImageFacts } from './types.ts'
 
 /** Files read and decoded at once: enough to keep libuv's four threads busy. */
 const IN_FLIGHT = 8
@@ -134,17 +133,6 @@ function inOrder(
 
 function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0
-}
-
-/** Calls at most every tenth of a second. */
-export function everyTenth(call: () => void): () => void {
-  let next = 0
-  return () => {
-    const now = performance.now()
-    if (now < next) return
-    next = now + 100
-    call()
-  }
 }
 
 /** Fingerprints lie side by side in pieces of this size: a small array each would burden the garbage collector. */

@@ -1,12 +1,6 @@
 /** Which images train and which are held out: decided by the group of near duplicates alone, once and for good. */
 import { createHash } from 'node:crypto'
-import type { ImageLabel, Split } from './types.ts'
-
-export interface SplitRule {
-  /** Share of groups kept for evaluation, 0–1. */
-  readonly heldOutShare: number
-  readonly seed: number
-}
+import type { ImageLabel, Split, SplitRule } from '#core/datasets'
 
 /** The same group and rule always give the same split, whatever else is in the dataset. */
 export function splitOf(group: string, { heldOutShare, seed }: SplitRule): Split {

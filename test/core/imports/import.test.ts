@@ -1,6 +1,7 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { addImages, datasetHistory, listDatasets, openVersion, resolveVersion, snapshotDataset } from '#core/datasets'
+import { datasetHistory, listDatasets, openVersion, resolveVersion, snapshotDataset } from '#core/datasets'
+import { addImages } from '#core/imports'
 import { createMemoryStore } from '#core/storage'
 import { tarGzOf, tarOf, zipOf } from '../../support/archives.ts'
 import { jpegImage, pngImage, truncated, writeFiles } from '../../support/images.ts'

@@ -1,0 +1,5 @@
+/** Brings images into datasets: sources, intake, duplicates, near duplicates, splits that cannot leak. */
+
+export { addImages, importImages, type AddImagesOptions, type NamedImage } from './import.ts'
+export type { ImportReport } from './report.ts'
+export type { Balance } from './splits.ts'
