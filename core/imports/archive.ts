@@ -13,15 +13,18 @@ import { extract, type Header } from 'tar-stream'
 import yauzl from 'yauzl'
 import { PlatformError, isPlatformError } from '#core/errors'
 import { SNIFF_BYTES, startsLikeImage } from '#core/images'
-import { arrived, isHidden, refused, refusedBySize, type Arrival, type Source } from './arrivals.ts'
+import { arrived, isHidden, refused, refusedBySize, type Arrival, type Source, type Take } from './arrivals.ts'
 
 const MAX_ENTRIES = 20_000_000
 
-/** @throws {PlatformError} `DATASET_SOURCE_UNREADABLE` when the file is no archive or ends too early. */
-export async function openArchive(file: string): Promise<Source> {
+/**
+ * @param take - which entries, where not all images are meant.
+ * @throws {PlatformError} `DATASET_SOURCE_UNREADABLE` when the file is no archive or ends too early.
+ */
+export async function openArchive(file: string, take?: Take): Promise<Source> {
   const kind = await archiveKind(file)
-  if (kind === 'zip') return openZip(file)
-  return { files: tarFiles(file, kind) }
+  if (kind === 'zip') return openZip(file, take)
+  return { files: tarFiles(file, kind, take) }
 }
 
 async function archiveKind(file: string): Promise<'zip' | 'tar' | 'tar.gz'> {
@@ -39,15 +42,15 @@ async function archiveKind(file: string): Promise<'zip' | 'tar' | 'tar.gz'> {
   throw unreadable(file, 'is neither a folder nor a .zip, .tar or .tar.gz archive')
 }
 
-async function openZip(file: string): Promise<Source> {
+async function openZip(file: string, take?: Take): Promise<Source> {
   // Names are decoded here: yauzl's own check would end the whole import at the first hostile name.
   const zip = await yauzl.openPromise(file, { decodeStrings: false }).catch((error: unknown) => {
     throw unreadable(file, 'is not a readable zip archive', error)
   })
-  return { total: zip.entryCount, files: zipFiles(file, zip) }
+  return { total: zip.entryCount, files: zipFiles(file, zip, take) }
 }
 
-async function* zipFiles(file: string, zip: yauzl.ZipFile): AsyncIterable<Arrival> {
+async function* zipFiles(file: string, zip: yauzl.ZipFile, take?: Take): AsyncIterable<Arrival> {
   try {
     let count = 0
     for await (const entry of zip.eachEntry()) {
@@ -55,11 +58,13 @@ async function* zipFiles(file: string, zip: yauzl.ZipFile): AsyncIterable<Arriva
       if (name.endsWith('/')) continue
       checkCount(file, ++count)
       if (isHidden(name) && !leadsOutside(name)) continue
+      const most = take?.(name, entry.uncompressedSize)
+      if (most === 0) continue
       yield leadsOutside(name)
         ? refused(name, 'its path leads outside the archive')
         : entry.isEncrypted()
           ? refused(name, 'encrypted')
-          : await zipArrival(name, zip, entry)
+          : await zipArrival(name, zip, entry, most)
     }
   } catch (error) {
     throw isPlatformError(error) ? error : unreadable(file, 'is damaged or ends too early', error)
@@ -67,11 +72,11 @@ async function* zipFiles(file: string, zip: yauzl.ZipFile): AsyncIterable<Arriva
 }
 
 /** An entry that cannot be unpacked is refused alone: the central directory tells where the others lie. */
-async function zipArrival(name: string, zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<Arrival> {
-  const tooLarge = refusedBySize(name, entry.uncompressedSize)
+async function zipArrival(name: string, zip: yauzl.ZipFile, entry: yauzl.Entry, most?: number): Promise<Arrival> {
+  const tooLarge = refusedBySize(name, Math.min(entry.uncompressedSize, most ?? Infinity))
   if (tooLarge) return tooLarge
   try {
-    const gathered = new Gathering()
+    const gathered = new Gathering(most)
     const body = await zip.openReadStreamPromise(entry)
     for await (const part of body as AsyncIterable<Uint8Array>) if (!gathered.wants(part)) break
     return arrived(name, gathered.bytes())
@@ -80,7 +85,7 @@ async function zipArrival(name: string, zip: yauzl.ZipFile, entry: yauzl.Entry):
   }
 }
 
-async function* tarFiles(file: string, kind: 'tar' | 'tar.gz'): AsyncIterable<Arrival> {
+async function* tarFiles(file: string, kind: 'tar' | 'tar.gz', take?: Take): AsyncIterable<Arrival> {
   const entries = extract()
   const raw = createReadStream(file, { highWaterMark: 1 << 20 })
   const fail = (error: Error): void => void entries.destroy(error)
@@ -89,7 +94,7 @@ async function* tarFiles(file: string, kind: 'tar' | 'tar.gz'): AsyncIterable<Ar
   try {
     let count = 0
     for await (const entry of entries) {
-      const arrival = await tarArrival(entry.header, entry as unknown as AsyncIterable<Uint8Array>)
+      const arrival = await tarArrival(entry.header, entry as unknown as AsyncIterable<Uint8Array>, take)
       entry.resume()
       if (arrival) {
         checkCount(file, ++count)
@@ -103,40 +108,52 @@ async function* tarFiles(file: string, kind: 'tar' | 'tar.gz'): AsyncIterable<Ar
   }
 }
 
-async function tarArrival({ name: raw, type, size }: Header, body: AsyncIterable<Uint8Array>): Promise<Arrival | null> {
+async function tarArrival(
+  { name: raw, type, size }: Header,
+  body: AsyncIterable<Uint8Array>,
+  take?: Take,
+): Promise<Arrival | null> {
   const name = raw.replace(/^(\.\/+)+/, '')
   if (type === 'directory' || name === '' || (isHidden(name) && !leadsOutside(name))) return null
+  const most = take?.(name, size ?? 0)
+  if (most === 0) return null
   if (leadsOutside(name)) return refused(name, 'its path leads outside the archive')
   if (type === 'symlink' || type === 'link') return refused(name, 'a link inside an archive')
   if (type !== 'file' && type !== 'contiguous-file') return refused(name, 'not a regular file')
-  return refusedBySize(name, size ?? 0) ?? arrived(name, await tarBytes(body))
+  return refusedBySize(name, Math.min(size ?? 0, most ?? Infinity)) ?? arrived(name, await tarBytes(body, most))
 }
 
 /** Reads the entry now, since a tar gives its entries only in passing. */
-async function tarBytes(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const gathered = new Gathering()
+async function tarBytes(body: AsyncIterable<Uint8Array>, most?: number): Promise<Uint8Array> {
+  const gathered = new Gathering(most)
   // Leaving this loop early would end the whole archive, so the rest of what is no image is read and dropped.
   for await (const part of body) gathered.wants(part)
   return gathered.bytes()
 }
 
-/** The bytes of one entry, or only its first ones where they do not begin like an image. */
+/** The first bytes of one entry, so many as are wanted; where nobody said how many, all of an image and the start of all else. */
 class Gathering {
   readonly #parts: Uint8Array[] = []
+  readonly #most: number | null
   #length = 0
   #isImage: boolean | null = null
 
+  constructor(most?: number) {
+    this.#most = most ?? null
+  }
+
   /** Takes the next bytes. @returns false when no more are wanted. */
   wants(part: Uint8Array): boolean {
-    if (this.#isImage === false) return false
+    if (this.#isImage === false || (this.#most !== null && this.#length >= this.#most)) return false
     this.#parts.push(part)
     this.#length += part.length
+    if (this.#most !== null) return this.#length < this.#most
     if (this.#isImage === null && this.#length >= SNIFF_BYTES) this.#isImage = startsLikeImage(this.bytes())
     return this.#isImage !== false
   }
 
   bytes(): Uint8Array {
-    return Buffer.concat(this.#parts)
+    return Buffer.concat(this.#parts, Math.min(this.#length, this.#most ?? Infinity))
   }
 }
 

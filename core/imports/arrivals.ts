@@ -1,4 +1,5 @@
 /** What an import reads from: one file after the other, wherever it lies. */
+import type { Box, LabelSchema, Split } from '#core/datasets'
 import { PlatformError } from '#core/errors'
 
 /** A file that may be an image. */
@@ -9,13 +10,36 @@ export interface Arrival {
   readonly sizeBytes: number
   /** @throws {PlatformError} `IMAGE_UNREADABLE`: the file is refused, the import goes on. */
   read(): Promise<Uint8Array>
+  /** What the source says of the image; there once the arrival is. */
+  readonly annotation?: Annotation
 }
 
+/** What a source says of one image; what it does not speak of is left out. */
+export interface Annotation {
+  /** Null: looked at, and without a label. */
+  readonly label?: string | null
+  readonly tags?: readonly string[]
+  /** In pixels of the upright image; none: looked at, and nothing there. */
+  readonly boxes?: readonly Omit<Box, 'digest' | 'number'>[]
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  readonly split?: Split
+}
+
+/** What an import reads: files, and what is said of them all. `schema` and `notes` are complete when `files` has ended. */
 export interface Source {
   /** Number of files, where it is known beforehand. */
   readonly total?: number
   readonly files: AsyncIterable<Arrival>
+  readonly schema?: LabelSchema
+  /** What was found and not understood, one sentence each. */
+  readonly notes?: readonly string[]
 }
+
+/**
+ * Which files of a source are wanted, and how much of each: the first so many bytes, none of it for 0. Where nothing is
+ * said, every file is given, but only images whole.
+ */
+export type Take = (path: string, sizeBytes: number) => number
 
 /** Larger files are refused unread: no image of 100 megapixels needs more. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024

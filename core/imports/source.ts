@@ -1,27 +1,28 @@
 /** Opens what a person points an import at: a folder, an archive, or a prefix of an S3 bucket. */
 import { readFileSync, statSync, type Dirent } from 'node:fs'
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { open, readdir, readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { ObjectStore } from '#core/storage'
 import { openArchive } from './archive.ts'
-import { isHidden, refused, refusedBySize, type Arrival, type Source } from './arrivals.ts'
+import { isHidden, refused, refusedBySize, type Arrival, type Source, type Take } from './arrivals.ts'
 
 /**
  * @param source - a folder, a .zip, .tar or .tar.gz file, or `s3://bucket/prefix`.
+ * @param take - which files, where not all images are meant.
  * @throws {PlatformError} `DATASET_SOURCE_NOT_FOUND`, `DATASET_SOURCE_UNREADABLE`.
  */
-export async function openSource(source: string): Promise<Source> {
+export async function openSource(source: string, take?: Take): Promise<Source> {
   if (source.startsWith('s3://')) {
     const { openS3Store } = await import('#adapter/storage/s3') // The SDK takes 0.2 s to load.
     const store = await openS3Store(source)
     await requireBucket(store, source)
-    return { files: storedFiles(store) }
+    return { files: storedFiles(store, take) }
   }
   const facts = await stat(source).catch((cause: unknown) => {
     throw new PlatformError('DATASET_SOURCE_NOT_FOUND', `no folder or archive at ${source}`, { source }, { cause })
   })
-  return facts.isDirectory() ? openFolder(source) : openArchive(source)
+  return facts.isDirectory() ? openFolder(source, take) : openArchive(source, take)
 }
 
 async function requireBucket(store: ObjectStore, source: string): Promise<void> {
@@ -34,11 +35,17 @@ async function requireBucket(store: ObjectStore, source: string): Promise<void> 
 }
 
 /** Every object of a store, unless hidden; names that end in `/` only stand for folders. */
-export async function* storedFiles(store: ObjectStore): AsyncIterable<Arrival> {
-  for await (const { key, sizeBytes } of store.list(''))
-    if (!isHidden(key) && !key.endsWith('/'))
-      yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read: () => readObject(store, key) }
+export async function* storedFiles(store: ObjectStore, take: Take = allOfIt): AsyncIterable<Arrival> {
+  for await (const { key, sizeBytes: whole } of store.list('')) {
+    if (isHidden(key) || key.endsWith('/')) continue
+    const sizeBytes = Math.min(whole, take(key, whole))
+    const read = (): Promise<Uint8Array> =>
+      sizeBytes < whole ? store.getRange(key, 0, sizeBytes) : readObject(store, key)
+    if (sizeBytes > 0 || take === allOfIt) yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read }
+  }
 }
+
+const allOfIt: Take = () => Infinity
 
 const reasonsOfStore: Readonly<Record<string, string>> = {
   INVALID_INPUT: 'its name holds characters that Gyre does not read from a bucket',
@@ -58,9 +65,10 @@ async function readObject(store: ObjectStore, key: string): Promise<Uint8Array> 
  * A folder with all its sub-folders. Nothing outside it is ever read: links are followed only to files inside. Names
  * are bytes to the operating system, so names that are not UTF-8 are read as well.
  */
-async function openFolder(folder: string): Promise<Source> {
+async function openFolder(folder: string, take?: Take): Promise<Source> {
   const root = await realpath(folder)
-  return { total: await countFiles(root), files: folderFiles(root) }
+  if (take) return { files: folderFiles(root, take) }
+  return { total: await countFiles(root), files: folderFiles(root, allOfIt) }
 }
 
 async function countFiles(root: string): Promise<number> {
@@ -76,9 +84,9 @@ interface Found {
   readonly path: string
 }
 
-async function* folderFiles(root: string): AsyncIterable<Arrival> {
+async function* folderFiles(root: string, take: Take): AsyncIterable<Arrival> {
   for await (const found of walk(Buffer.from(root), '')) {
-    const arrival = await arrivalOf(root, found)
+    const arrival = await arrivalOf(root, found, take)
     if (arrival) yield arrival
   }
 }
@@ -94,15 +102,27 @@ async function* walk(folder: Buffer, prefix: string): AsyncIterable<Found> {
   }
 }
 
-async function arrivalOf(root: string, { entry, location, path: relative }: Found): Promise<Arrival | null> {
+async function arrivalOf(
+  root: string,
+  { entry, location, path: relative }: Found,
+  take: Take,
+): Promise<Arrival | null> {
   if (entry.isSymbolicLink()) {
     const target = await realpath(location, { encoding: 'buffer' }).catch(() => null)
     if (!target) return refused(relative, 'a link that leads nowhere')
     if (!isInside(target, root)) return refused(relative, 'a link that leads outside the folder')
     if ((await stat(target)).isDirectory()) return null // What lies in there is found where it lies.
   } else if (!entry.isFile()) return refused(relative, 'not a regular file')
-  const sizeBytes = statSync(location, { throwIfNoEntry: false })?.size ?? 0
-  return refusedBySize(relative, sizeBytes) ?? { path: relative, sizeBytes, read: () => readWhole(location, sizeBytes) }
+  const whole = statSync(location, { throwIfNoEntry: false })?.size ?? 0
+  const sizeBytes = Math.min(whole, take(relative, whole))
+  if (sizeBytes === 0 && take !== allOfIt) return null
+  return (
+    refusedBySize(relative, sizeBytes) ?? {
+      path: relative,
+      sizeBytes,
+      read: () => readStart(location, sizeBytes, whole),
+    }
+  )
 }
 
 function isInside(target: Buffer, root: string): boolean {
@@ -120,11 +140,22 @@ const reasons: Readonly<Record<string, string>> = {
 /** Files up to this size are read without a hand-over to another thread, which costs ten times the reading. */
 const SMALL_BYTES = 256 * 1024
 
-async function readWhole(location: Buffer, sizeBytes: number): Promise<Uint8Array> {
+async function readStart(location: Buffer, sizeBytes: number, whole: number): Promise<Uint8Array> {
   try {
+    if (sizeBytes < whole) return await readFirst(location, sizeBytes)
     return sizeBytes <= SMALL_BYTES ? readFileSync(location) : await readFile(location)
   } catch (error) {
     const reason = reasons[(error as NodeJS.ErrnoException).code ?? '']
     throw reason ? new PlatformError('IMAGE_UNREADABLE', reason, {}, { cause: error }) : error
+  }
+}
+
+async function readFirst(location: Buffer, sizeBytes: number): Promise<Uint8Array> {
+  const handle = await open(location, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(sizeBytes), 0, sizeBytes, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
   }
 }
