@@ -5,7 +5,9 @@
  */
 import { PlatformError } from '#core/errors'
 import { describeForeign, sniffFormat, type ImageFormat } from './format.ts'
+import { imageOrigin, type ImageOrigin } from './exif.ts'
 import { claimedPixels, endsTooEarly } from './header.ts'
+import { MEASURED_SIDE, measuresOf, type ImageMeasures } from './measures.ts'
 import { decodePlainPng, type PlainImage } from './plain-png.ts'
 import { resampleGrey } from './resample.ts'
 import { MAX_PIXELS, readHeader, renderPixels, renderThumbnail, type Rendering } from './sharp.ts'
@@ -27,7 +29,7 @@ export interface ImageHeader {
   readonly pages: number
 }
 
-export interface ImageInspection extends Omit<ImageHeader, 'pages'> {
+export interface ImageInspection extends Omit<ImageHeader, 'pages'>, ImageMeasures, ImageOrigin {
   /** uint8 [32, 32]: the whole image in grey, for fingerprints. */
   readonly grey32: Uint8Array
 }
@@ -64,23 +66,42 @@ export async function decodePixels(bytes: Uint8Array, size: PixelSize): Promise<
  */
 export async function inspectImage(bytes: Uint8Array): Promise<ImageInspection> {
   const plain = decodePlainPng(bytes)
-  if (plain) return inspected('png', plain, plain)
+  if (plain) return inspected(bytes, 'png', plain, plain)
   const format = requireFormat(bytes)
   if ((claimedPixels(bytes, format) ?? Infinity) <= SMALL_PIXELS) {
     const rendering = await render(bytes, format)
-    return inspected(format, rendering, { ...rendering, channels: 3 })
+    return inspected(bytes, format, rendering, { ...rendering, channels: 3 })
   }
   const header = await probeImage(bytes)
-  const rendering = await render(bytes, format, { height: GREY_SIDE, width: GREY_SIDE })
-  return inspected(format, header, { ...rendering, channels: 3 })
+  const rendering = await render(bytes, format, measuredSize(header))
+  return inspected(bytes, format, header, { ...rendering, channels: 3 })
 }
 
 const GREY_SIDE = 32
-/** Images up to this size are decoded at their own and shrunk here, which spares a look at the header. */
+/** Images up to this size are decoded at their own, which spares a look at the header. */
 const SMALL_PIXELS = 128 * 128
 
-function inspected(format: ImageFormat, { height, width }: PixelSize, seen: PlainImage): ImageInspection {
-  return { format, width, height, grey32: resampleGrey(toGrey(seen), seen, GREY_SIDE) }
+function inspected(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  { height, width }: PixelSize,
+  seen: PlainImage,
+): ImageInspection {
+  const grey = toGrey(seen)
+  return {
+    format,
+    width,
+    height,
+    grey32: resampleGrey(grey, seen, GREY_SIDE),
+    ...measuresOf(grey, seen.channels === 3 ? seen.pixels : null, seen),
+    ...imageOrigin(bytes, format),
+  }
+}
+
+/** The image's own size where that is small, else the largest of its shape that is measured. */
+function measuredSize({ height, width }: PixelSize): PixelSize {
+  const scale = Math.min(1, MEASURED_SIDE / Math.max(height, width))
+  return { height: Math.max(1, Math.round(height * scale)), width: Math.max(1, Math.round(width * scale)) }
 }
 
 async function render(bytes: Uint8Array, format: ImageFormat, size?: PixelSize): Promise<Rendering> {

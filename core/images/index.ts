@@ -13,6 +13,8 @@ export {
   type ImageInspection,
   type PixelSize,
 } from './decode.ts'
+export { imageOrigin, type ImageOrigin } from './exif.ts'
+export { MEASURED_SIDE, measuresOf, type ImageMeasures } from './measures.ts'
 export { encodePixels } from './sharp.ts'
 export { imageFormats, SNIFF_BYTES, startsLikeImage, type ImageFormat } from './format.ts'
 export { perceptualHash } from './perceptual-hash.ts'
