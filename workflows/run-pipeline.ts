@@ -24,7 +24,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow'
 import { defineSearchAttributeKey } from '@temporalio/common'
-import { markdownOf, presentPlan, Schedule, type Json, type Plan, type PlanNode, type Turn } from '#core/plan'
+import { MarkdownPicture, presentPlan, Schedule, type Json, type Plan, type PlanNode, type Turn } from '#core/plan'
 import { annotate } from './annotate.ts'
 import { Approvals } from './approval.ts'
 import { report } from './messages.ts'
@@ -63,6 +63,7 @@ class PipelineRun {
   readonly approvals: Approvals
   readonly #schedule: Schedule
   readonly #nodes: Map<string, NodeReport>
+  readonly #picture: MarkdownPicture
   readonly #running = new Set<Promise<void>>()
   /** Nodes whose turn has come and that nobody has decided. */
   readonly #ready = new Map<string, PlanNode>()
@@ -82,6 +83,7 @@ class PipelineRun {
     this.approvals = new Approvals(args, this.#advances)
     this.#schedule = new Schedule(args.plan)
     this.#nodes = new Map(args.plan.nodes.map(({ id }) => [id, queued(id)]))
+    this.#picture = new MarkdownPicture(args.plan)
   }
 
   report(): RunReport {
@@ -307,7 +309,11 @@ class PipelineRun {
   }
 
   #set(id: string, change: Partial<NodeReport>): void {
-    this.#nodes.set(id, { ...this.#nodes.get(id)!, ...change })
+    const node = { ...this.#nodes.get(id)!, ...change }
+    this.#nodes.set(id, node)
+    const { status, startedAt, endedAt, reason } = node
+    const seconds = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : null
+    this.#picture.set(id, { status, seconds, reason })
   }
 
   /** Tells the Temporal UI: the DAG with its states, and whether a person is waited for. */
@@ -318,13 +324,7 @@ class PipelineRun {
     }
     if (this.#status !== this.#shown) upsertSearchAttributes([{ key: STATUS, value: this.#status }])
     this.#shown = this.#status
-    setCurrentDetails(
-      markdownOf(this.args.plan, (id) => {
-        const { status, startedAt, endedAt, reason } = this.#nodes.get(id)!
-        const seconds = startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1_000 : null
-        return { status, seconds, reason }
-      }),
-    )
+    setCurrentDetails(this.#picture.text())
   }
 }
 

@@ -1,6 +1,6 @@
 /** Carries out one built-in or user step wherever it was called: a worker thread, or a job's process. */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
 import { issueText, PlatformError } from '#core/errors'
 import { createLogger, type Spoken } from '#core/log'
 import { openStore, type ObjectStore } from '#core/storage'
@@ -91,7 +91,7 @@ function storeOf({ store: { uri, project } }: BodyRequest): Promise<ObjectStore>
 
 export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<unknown> {
   const store = await storeOf(request)
-  await mkdir(request.scratchDir, { recursive: true })
+  mkdirSync(request.scratchDir, { recursive: true })
   const ctx: StepContext = {
     store,
     runId: request.run,
@@ -107,7 +107,7 @@ export async function runBody(request: BodyRequest, hooks: BodyHooks): Promise<u
     if (request.bundle) return await runUserStep(request, request.bundle, ctx)
     return await runBuiltIn(request, ctx, hooks)
   } finally {
-    await rm(request.scratchDir, { recursive: true, force: true })
+    rmSync(request.scratchDir, { recursive: true, force: true })
   }
 }
 

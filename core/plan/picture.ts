@@ -17,20 +17,29 @@ const MARK: Readonly<Record<string, string>> = {
   skipped: '·',
 }
 
-/** The DAG as a Markdown table, in plan order: what the Temporal UI shows as current details. */
-export function markdownOf(plan: Plan, state: (id: string) => NodeState): string {
-  const rows = plan.nodes.map((node) => {
-    const { status, seconds, reason } = state(node.id)
+/** The DAG as a Markdown table, in plan order: what the Temporal UI shows as current details. A change costs one row. */
+export class MarkdownPicture {
+  readonly #title: string
+  readonly #nodes: ReadonlyMap<string, PlanNode>
+  readonly #rows = new Map<string, string>()
+
+  constructor({ pipeline, nodes }: Plan) {
+    this.#title = `### ${pipeline}`
+    this.#nodes = new Map(nodes.map((node) => [node.id, node]))
+    for (const { id } of nodes) this.set(id, { status: 'queued', seconds: null, reason: null })
+  }
+
+  set(id: string, { status, seconds, reason }: NodeState): void {
+    const { step, needs } = this.#nodes.get(id)!
     const time = seconds === null ? '' : `${seconds.toFixed(1)} s`
-    return `| ${MARK[status] ?? ''} ${status} | **${node.id}** | ${node.step} | ${node.needs.join(', ')} | ${time} | ${cell(reason ?? '')} |`
-  })
-  return [
-    `### ${plan.pipeline}`,
-    '',
-    '| state | node | step | needs | time | why |',
-    '|---|---|---|---|---|---|',
-    ...rows,
-  ].join('\n')
+    const cells = [`${MARK[status] ?? ''} ${status}`, `**${id}**`, step, needs.join(', '), time, cell(reason ?? '')]
+    this.#rows.set(id, `| ${cells.join(' | ')} |`)
+  }
+
+  text(): string {
+    const head = ['| state | node | step | needs | time | why |', '|---|---|---|---|---|---|']
+    return [this.#title, '', ...head, ...this.#rows.values()].join('\n')
+  }
 }
 
 /** The DAG as a Mermaid flow chart. */
