@@ -1,7 +1,7 @@
 /** Image sets as immutable, content-addressed versions: look-up, labels, and the pixels that models see. */
 
 export { everyTenth, forEachInFlight } from './in-flight.ts'
-export { commitLabels, type CommitOptions } from './labels.ts'
+export { commitLabels } from './labels.ts'
 export { readImage, readImages, writePacks, type PackPlace, type StoredImage } from './packs.ts'
 export { pixelMatrix, readPixelRows, type PixelMatrix } from './pixel-matrix.ts'
 export {
@@ -15,18 +15,21 @@ export {
 } from './reader.ts'
 export { withScratch } from './scratch.ts'
 export { snapshotDataset } from './snapshot.ts'
-export type { ImageFacts, ImageLabel, Split } from './types.ts'
+export { parseLabelSchema, type LabelSchema } from './schema.ts'
+export type { Box, ImageFacts, ImageLabel, Origin, Split, StoredFacts } from './types.ts'
+export { type Change } from './change.ts'
+export { commitChange, type Committed, type CommitOptions } from './commit.ts'
 export {
   imageSetOf,
-  loadVersion,
-  publish,
-  readLatest,
+  readManifest,
   toDatasetVersion,
-  writeVersion,
-  type Content,
   type DatasetRules,
-  type LoadedVersion,
+  type Delta,
   type Manifest,
+  type Shard,
   type SplitRule,
-  type StoredFacts,
-} from './version.ts'
+  type Table,
+} from './manifest.ts'
+export { publish, readLatest, readRef, type RefValue } from './refs.ts'
+export { boxColumns, factColumns, labelColumns, openTables, withTables, type TablesOptions } from './tables.ts'
+export { loadVersion, writeVersion, type Content, type LoadedVersion } from './version.ts'

@@ -131,18 +131,25 @@ export interface StoredImage {
 
 /** @throws {PlatformError} `OBJECT_CORRUPT` when the bytes do not have the digest of the row. */
 export async function readImage(store: ObjectStore, facts: ImageFacts): Promise<Uint8Array> {
-  return checked(facts, await store.getRange(blobKey(facts.pack), facts.offset, facts.sizeBytes))
+  return checked(facts, await store.getRange(blobKey(packOf(facts)), facts.offset, facts.sizeBytes))
+}
+
+function packOf({ digest, pack }: ImageFacts): string {
+  if (pack !== null) return pack
+  throw new PlatformError('INTERNAL', `image ${digest} lies in no pack`, { digest })
 }
 
 /** Reads many images with few reads, pack by pack in the order of their bytes. */
 export async function* readImages(store: ObjectStore, images: readonly ImageFacts[]): AsyncIterable<StoredImage> {
-  const inPackOrder = [...images].sort((a, b) => (a.pack === b.pack ? a.offset - b.offset : a.pack < b.pack ? -1 : 1))
+  const inPackOrder = [...images].sort((a, b) =>
+    a.pack === b.pack ? a.offset - b.offset : packOf(a) < packOf(b) ? -1 : 1,
+  )
   for (let from = 0; from < inPackOrder.length;) {
     const to = endOfRead(inPackOrder, from)
     const first = inPackOrder[from]!
     const last = inPackOrder[to - 1]!
     const start = first.offset
-    const bytes = await store.getRange(blobKey(first.pack), start, last.offset + last.sizeBytes - start)
+    const bytes = await store.getRange(blobKey(packOf(first)), start, last.offset + last.sizeBytes - start)
     for (const facts of inPackOrder.slice(from, to))
       yield {
         digest: facts.digest,

@@ -13,7 +13,7 @@ import { blobFile, blobKey, canonicalJson, digestJson, putBlobFile, type ObjectS
 import { everyTenth, forEachInFlight } from './in-flight.ts'
 import { openVersion } from './reader.ts'
 import { withScratch } from './scratch.ts'
-import { readManifest } from './version.ts'
+import { readManifest } from './manifest.ts'
 
 const IN_FLIGHT = 8
 

@@ -2,27 +2,28 @@
 import { PlatformError } from '#core/errors'
 import type { DatasetVersion } from '#core/steps'
 import { namesUnder, pointerHistory, readPointer, type ObjectStore } from '#core/storage'
+import type { TableSession } from '#core/tables'
+import { readManifest, toDatasetVersion, type Manifest } from './manifest.ts'
 import { readImage, readImages, type StoredImage } from './packs.ts'
-import { withScratch } from './scratch.ts'
-import type { ImageFacts, ImageLabel } from './types.ts'
-import {
-  readFacts,
-  readLabels,
-  readLatest,
-  readManifest,
-  refPrefix,
-  toDatasetVersion,
-  type RefValue,
-} from './version.ts'
+import { readLatest, refPrefix, type RefValue } from './refs.ts'
+import type { LabelSchema } from './schema.ts'
+import { columnsOf, openTables, withTables, type TablesOptions } from './tables.ts'
+import type { Box, ImageFacts, ImageLabel } from './types.ts'
 
 export interface DatasetReader {
   readonly version: DatasetVersion
+  readonly manifest: Manifest
+  readonly schema: LabelSchema | null
   /** Ascending by digest. */
   facts(): Promise<readonly ImageFacts[]>
   /** Ascending by digest, row by row of the same images as `facts`. */
   labels(): Promise<readonly ImageLabel[]>
+  /** Ascending by digest and number. */
+  boxes(): Promise<readonly Box[]>
   /** The names of all labels that are given, ascending. */
   classes(): Promise<readonly string[]>
+  /** SQL over all three: for what needs not all rows in memory. To be closed. */
+  tables(options?: TablesOptions): Promise<TableSession>
   /** @throws {PlatformError} `OBJECT_NOT_FOUND` when the version has no such image. */
   imageBytes(digest: string): Promise<Uint8Array>
   /** All images, or those asked for, in the order of their packs: few large reads. */
@@ -37,10 +38,13 @@ export async function openVersion(
   const manifest = await readManifest(store, dataset, version)
   let facts: Promise<readonly ImageFacts[]> | undefined
   let labels: Promise<readonly ImageLabel[]> | undefined
+  let boxes: Promise<readonly Box[]> | undefined
   let places: ReadonlyMap<string, ImageFacts> | undefined
 
+  const all = <R extends object>(sql: string): Promise<readonly R[]> =>
+    withTables(store, manifest, (tables) => tables.query<R>(sql))
   const readAllFacts = (): Promise<readonly ImageFacts[]> =>
-    (facts ??= withScratch((directory) => readFacts(store, manifest, directory)))
+    (facts ??= all(`SELECT ${columnsOf('facts')} FROM facts ORDER BY digest`))
   const placeOf = async (digest: string): Promise<ImageFacts> => {
     places ??= new Map((await readAllFacts()).map((row) => [row.digest, row]))
     const place = places.get(digest)
@@ -52,16 +56,20 @@ export async function openVersion(
     })
   }
   const readAllLabels = (): Promise<readonly ImageLabel[]> =>
-    (labels ??= withScratch((directory) => readLabels(store, manifest, directory)))
+    (labels ??= all(`SELECT ${columnsOf('labels')} FROM labels ORDER BY digest`))
 
   return {
     version: toDatasetVersion(manifest),
+    manifest,
+    schema: manifest.schema,
     facts: readAllFacts,
     labels: readAllLabels,
+    boxes: () => (boxes ??= all(`SELECT ${columnsOf('boxes')} FROM boxes ORDER BY digest, number`)),
     classes: async () => {
       const names = new Set((await readAllLabels()).map(({ label }) => label))
       return [...names].filter((name) => name !== null).sort()
     },
+    tables: (options) => openTables(store, manifest, options),
     imageBytes: async (digest) => readImage(store, await placeOf(digest)),
     async *images(digests) {
       const wanted = digests ? await Promise.all([...digests].map(placeOf)) : await readAllFacts()

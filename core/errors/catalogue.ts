@@ -182,6 +182,11 @@ export const CATALOGUE = {
     remedy: 'List them with `gyre dataset list`.',
     ...missing,
   },
+  DATASET_FORMAT_UNKNOWN: {
+    when: 'A newer version of Gyre made the version of the dataset.',
+    remedy: 'Use that version of Gyre, or a newer one.',
+    ...conflict,
+  },
   DATASET_EMPTY: {
     when: 'A source holds no image that can be read.',
     remedy: 'Point to a folder with images.',

@@ -191,6 +191,18 @@ async function withFresh(
   return { content: { facts, labels: settled, rules }, added: fresh.length, leftTest }
 }
 
+const UNMEASURED = {
+  uri: null,
+  etag: null,
+  brightness: null,
+  contrast: null,
+  blur: null,
+  entropy: null,
+  colour: null,
+  camera: null,
+  takenAt: null,
+} as const
+
 function factsOf(
   { digest, sizeBytes, width, height, format, source, look }: TakenImage,
   placeOf: ReadonlyMap<string, PackPlace>,
@@ -199,7 +211,7 @@ function factsOf(
   const place = placeOf.get(digest)
   const group = groupOf.get(digest)
   if (!place || !group) throw new PlatformError('INTERNAL', `image ${digest} was neither packed nor held`, { digest })
-  return { digest, ...place, sizeBytes, width, height, format, group, source, look }
+  return { digest, ...place, sizeBytes, width, height, format, group, source, look, ...UNMEASURED }
 }
 
 function filled(held: ImageLabel, label: string | null): ImageLabel {
@@ -212,7 +224,17 @@ function filled(held: ImageLabel, label: string | null): ImageLabel {
 function freshLabel(digest: string, label: string | null): ImageLabel {
   const known = label !== null
   const origin = known ? 'imported' : null
-  return { digest, split: 'train', label, origin, humanSeen: known, randomDraw: known, excluded: null }
+  return {
+    digest,
+    split: 'train',
+    label,
+    tags: null,
+    attributes: null,
+    origin,
+    humanSeen: known,
+    randomDraw: known,
+    excluded: null,
+  }
 }
 
 /** A group that has a split keeps it; one that has both goes to train, for nothing ever moves from train to test. */

@@ -30,7 +30,7 @@ import type { Answer } from './types.ts'
 const LOOK_AHEAD = 2
 
 /** What the session says of one image; the dataset knows the rest of its row. */
-export type FinalLabel = Omit<ImageLabel, 'split'>
+export type FinalLabel = Omit<ImageLabel, 'split' | 'tags' | 'attributes'>
 
 export class LabellingEngine {
   /** Set when the next plan needs the answers to all open screens. */

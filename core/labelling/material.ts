@@ -56,5 +56,5 @@ function mergeRow(before: ImageLabel, label: FinalLabel, known: number): ImageLa
   const randomDraw = before.randomDraw || label.randomDraw
   if (known >= 0 && before.label === label.label) return { ...before, randomDraw }
   if (before.excluded !== null && label.excluded !== null) return { ...before, randomDraw }
-  return { ...label, split: before.split, randomDraw }
+  return { ...before, ...label, randomDraw }
 }

@@ -1,87 +1,122 @@
 /**
- * The adapter to DuckDB, the only file that imports it: writes and reads Parquet files on the local disk. It loads no
- * extensions, reaches no network, and keeps to one thread and half a gigabyte, so that equal rows give equal bytes.
+ * The adapter to DuckDB, the only file that imports it. It loads no extensions and reaches no network; what else a
+ * connection may touch is said by whoever opens it (session.ts).
  */
-import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
+import type * as duckdbNode from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue } from '@duckdb/node-api'
 import { PlatformError } from '#core/errors'
 
-/** `integer` is 32 bits signed, `number` 64 bits floating. Every column may hold null. */
-export type ColumnType = 'text' | 'integer' | 'number' | 'boolean'
-export type Row = Readonly<Record<string, string | number | boolean | null>>
+/** `integer` is 32 bits signed, `number` 64 bits floating, `texts` a list of texts. Every column may hold null. */
+export type ColumnType = 'text' | 'texts' | 'integer' | 'number' | 'boolean'
+export type Columns = Readonly<Record<string, ColumnType>>
+/** What a parameter `?` or `$1` of a query may be. */
+export type Value = string | number | boolean | null
+type Cell = Value | readonly string[] | undefined
 
-const sqlTypes: Record<ColumnType, string> = {
+export const sqlTypes: Readonly<Record<ColumnType, string>> = {
   text: 'VARCHAR',
+  texts: 'VARCHAR[]',
   integer: 'INTEGER',
   number: 'DOUBLE',
   boolean: 'BOOLEAN',
 }
 
-const settings = {
-  memory_limit: '512MB',
-  threads: '1',
-  preserve_insertion_order: 'true',
+const noExtensions = {
   autoinstall_known_extensions: 'false',
   autoload_known_extensions: 'false',
   allow_community_extensions: 'false',
 }
 
-let opening: Promise<DuckDBInstance> | undefined
-
-/** One instance per process, opened on first use: loading the library takes a tenth of a second. */
-async function connect(): Promise<DuckDBConnection> {
-  opening ??= import('@duckdb/node-api').then(({ DuckDBInstance }) => DuckDBInstance.create(':memory:', settings))
-  return (await opening).connect()
+export interface Settings {
+  readonly threads: number
+  readonly memoryMiB: number
+  /** Absent: in memory. */
+  readonly file?: string
+  readonly readOnly?: boolean
 }
 
-/**
- * Writes rows in the order given, compressed with zstd. The same columns and rows always give the same bytes.
- *
- * @param path - the file to make; an existing one is replaced.
- * @param columns - name → type, in the order of the file; names are ours, never a user's.
- */
-export async function writeParquet<R extends object>(
-  path: string,
-  columns: Readonly<Record<Extract<keyof R, string>, ColumnType>>,
-  rows: Iterable<R>,
-): Promise<void> {
-  const entries = Object.entries<ColumnType>(columns)
-  const connection = await connect()
-  try {
-    const definition = entries.map(([name, type]) => `${quoted(name)} ${sqlTypes[type]}`).join(', ')
-    await connection.run(`CREATE TEMP TABLE rows (${definition})`)
-    await append(connection, entries, rows as Iterable<Row>)
-    await connection.run(`COPY rows TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536)`)
-  } finally {
-    await connection.run('DROP TABLE IF EXISTS temp.rows').catch(() => undefined)
-    connection.closeSync()
+export interface Connections {
+  /** One more connection to the same database. */
+  connect(): Promise<Connection>
+  close(): void
+}
+
+export interface Connection {
+  run(sql: string): Promise<void>
+  /** Large integers come as numbers. */
+  rows<R>(sql: string, params?: readonly Value[]): Promise<R[]>
+  batches<R>(sql: string, params?: readonly Value[]): AsyncIterable<R[]>
+  /** Adds rows to a table of exactly these columns, in this order. @returns how many. */
+  append(table: string, columns: Columns, rows: Iterable<object> | AsyncIterable<object>): Promise<number>
+  close(): void
+}
+
+type DuckDB = typeof duckdbNode
+
+/** Loaded on first use: loading the library takes a tenth of a second. */
+let loading: Promise<DuckDB> | undefined
+
+export async function openDatabase({ threads, memoryMiB, file, readOnly }: Settings): Promise<Connections> {
+  const duckdb = await (loading ??= import('@duckdb/node-api'))
+  const instance: DuckDBInstance = await duckdb.DuckDBInstance.create(file ?? ':memory:', {
+    ...noExtensions,
+    threads: String(threads),
+    memory_limit: `${memoryMiB}MiB`,
+    preserve_insertion_order: 'true',
+    ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
+  })
+  return {
+    connect: async () => connectionOf(duckdb, await instance.connect()),
+    close: () => instance.closeSync(),
   }
 }
 
-/** @returns all rows in the order of the file, each with its columns as properties. */
-export async function readParquet<R extends object>(path: string): Promise<R[]> {
-  const connection = await connect()
-  try {
-    const reader = await connection.runAndReadAll(`SELECT * FROM read_parquet(${literal(path)})`)
-    return reader.getRowObjectsJS() as R[]
-  } catch (error) {
-    throw new PlatformError('OBJECT_CORRUPT', `the table ${path} cannot be read as Parquet`, { path }, { cause: error })
-  } finally {
-    connection.closeSync()
+function connectionOf(duckdb: DuckDB, connection: DuckDBConnection): Connection {
+  return {
+    run: async (sql) => void (await connection.run(sql)),
+    rows: async <R>(sql: string, params: readonly Value[] = []) => {
+      const reader = await connection.runAndReadAll(sql, [...params])
+      return reader.getRowObjectsJS().map(plainRow) as R[]
+    },
+    async *batches<R>(sql: string, params: readonly Value[] = []) {
+      const result = await connection.stream(sql, [...params])
+      for await (const rows of result.yieldRowObjectJs()) if (rows.length > 0) yield rows.map(plainRow) as R[]
+    },
+    append: (table, columns, rows) => append(duckdb, connection, { table, columns, rows }),
+    close: () => connection.closeSync(),
   }
+}
+
+/** Numbers of 64 bits and more come as `bigint`; none of ours, a count or a sum of bytes, exceeds 2⁵³. */
+function plainRow(row: Record<string, unknown>): Record<string, unknown> {
+  for (const name in row) if (typeof row[name] === 'bigint') row[name] = Number(row[name])
+  return row
+}
+
+interface Appending {
+  readonly table: string
+  readonly columns: Columns
+  readonly rows: Iterable<object> | AsyncIterable<object>
 }
 
 async function append(
+  duckdb: DuckDB,
   connection: DuckDBConnection,
-  columns: readonly (readonly [string, ColumnType])[],
-  rows: Iterable<Row>,
-): Promise<void> {
-  const appender = await connection.createAppender('rows', 'main', 'temp')
+  { table, columns, rows }: Appending,
+): Promise<number> {
+  const entries = Object.entries(columns)
+  const texts = duckdb.LIST(duckdb.VARCHAR)
+  const appender = await connection.createAppender(table)
+  let count = 0
   try {
-    for (const row of rows) {
-      for (const [name, type] of columns) appendValue(appender, type, row[name] ?? null)
+    for await (const row of rows) {
+      for (const [name, type] of entries)
+        appendCell(appender, type, (row as Readonly<Record<string, Cell>>)[name] ?? null, { duckdb, texts })
       appender.endRow()
+      if (++count % 65_536 === 0) appender.flushSync()
     }
     appender.flushSync()
+    return count
   } finally {
     appender.closeSync()
   }
@@ -89,18 +124,33 @@ async function append(
 
 type Appender = Awaited<ReturnType<DuckDBConnection['createAppender']>>
 
-function appendValue(appender: Appender, type: ColumnType, value: DuckDBValue): void {
+function appendCell(
+  appender: Appender,
+  type: ColumnType,
+  value: Exclude<Cell, undefined>,
+  { duckdb, texts }: { readonly duckdb: DuckDB; readonly texts: DuckDBType },
+): void {
   if (value === null) appender.appendNull()
   else if (type === 'text') appender.appendVarchar(value as string)
+  else if (type === 'texts') appender.appendValue(duckdb.listValue(value as DuckDBValue[]), texts)
   else if (type === 'integer') appender.appendInteger(value as number)
   else if (type === 'number') appender.appendDouble(value as number)
   else appender.appendBoolean(value as boolean)
 }
 
-function quoted(name: string): string {
+/** A name in SQL. */
+export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-function literal(text: string): string {
+/** A text in SQL. */
+export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
+}
+
+/** What DuckDB says where a file is not what it should be; SQL that is wrong is the caller's own to explain. */
+export function damagedTable(error: unknown, what: string): unknown {
+  const text = error instanceof Error ? error.message : ''
+  if (!/parquet|^IO Error|corrupt|ZSTD|No magic bytes|not a valid DuckDB/i.test(text)) return error
+  return new PlatformError('OBJECT_CORRUPT', `${what} cannot be read as a table`, { what }, { cause: error })
 }

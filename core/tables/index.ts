@@ -1,3 +1,6 @@
-/** Tables of rows as Parquet files: what a dataset version is made of, readable by any other tool. */
+/** Tables of rows as Parquet files, readable by any other tool, and SQL over them. */
 
-export { readParquet, writeParquet, type ColumnType, type Row } from './duckdb.ts'
+export { digestsInTable } from './digests.ts'
+export type { Columns, ColumnType, Value } from './duckdb.ts'
+export { readParquet, writeParquet, type Row } from './parquet.ts'
+export { openTableSession, type TableFiles, type TableSession, type TableSessionOptions } from './session.ts'

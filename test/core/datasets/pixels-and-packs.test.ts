@@ -85,7 +85,7 @@ describe('packs', () => {
     const reader = await openVersion(ctx.store, version)
     const [first] = await reader.facts()
     const tar = extract()
-    tar.end(Buffer.from(await readBlob(ctx.store, first!.pack)))
+    tar.end(Buffer.from(await readBlob(ctx.store, first!.pack!)))
     const names: string[] = []
     for await (const entry of tar) {
       const parts: Uint8Array[] = []
@@ -143,7 +143,7 @@ describe('packs', () => {
   it('whose bytes went bad are noticed, never used', async () => {
     const { ctx, version } = await someImages()
     const [first] = await (await openVersion(ctx.store, version)).facts()
-    const damaged = withDamage(ctx.store, blobKey(first!.pack))
+    const damaged = withDamage(ctx.store, blobKey(first!.pack!))
     const reader = await openVersion(damaged, version)
     await expect(reader.imageBytes(first!.digest)).rejects.toMatchObject({ code: 'OBJECT_CORRUPT' })
     await expect(pixelMatrix({ ...ctx, store: damaged }, version, size)).rejects.toMatchObject({

@@ -39,7 +39,15 @@ beforeEach(async () => {
   expect(heldOut.length).toBeGreaterThan(5)
 })
 
-const seen = { origin: 'human', humanSeen: true, randomDraw: true, excluded: null, split: 'test' } as const
+const seen = {
+  origin: 'human',
+  humanSeen: true,
+  randomDraw: true,
+  excluded: null,
+  split: 'test',
+  tags: null,
+  attributes: null,
+} as const
 
 /** Labels the held-out images: each gets its truth as a person's randomly drawn label, changed by `change`. */
 function label(change: (label: ImageLabel, i: number) => ImageLabel): Promise<DatasetVersion> {
