@@ -8,6 +8,7 @@ import { describeForeign, sniffFormat, type ImageFormat } from './format.ts'
 import { imageOrigin, type ImageOrigin } from './exif.ts'
 import { claimedPixels, endsTooEarly } from './header.ts'
 import { MEASURED_SIDE, measuresOf, type ImageMeasures } from './measures.ts'
+import { decodePlainJpeg } from './plain-jpeg.ts'
 import { decodePlainPng, type PlainImage } from './plain-png.ts'
 import { resampleGrey } from './resample.ts'
 import { MAX_PIXELS, readHeader, renderPixels, renderThumbnail, type Rendering } from './sharp.ts'
@@ -54,7 +55,7 @@ export async function probeImage(bytes: Uint8Array): Promise<ImageHeader> {
  * @throws {PlatformError} `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE`.
  */
 export async function decodePixels(bytes: Uint8Array, size: PixelSize): Promise<Uint8Array> {
-  const plain = decodePlainPng(bytes)
+  const plain = decodePlain(bytes)?.image
   if (plain && plain.height === size.height && plain.width === size.width) return toRgb(plain)
   return (await render(bytes, requireFormat(bytes), size)).pixels
 }
@@ -65,8 +66,8 @@ export async function decodePixels(bytes: Uint8Array, size: PixelSize): Promise<
  * @throws {PlatformError} `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE`.
  */
 export async function inspectImage(bytes: Uint8Array): Promise<ImageInspection> {
-  const plain = decodePlainPng(bytes)
-  if (plain) return inspected(bytes, 'png', plain, plain)
+  const plain = decodePlain(bytes)
+  if (plain) return inspected(bytes, plain.format, plain.image, plain.image)
   const format = requireFormat(bytes)
   if ((claimedPixels(bytes, format) ?? Infinity) <= SMALL_PIXELS) {
     const rendering = await render(bytes, format)
@@ -75,6 +76,13 @@ export async function inspectImage(bytes: Uint8Array): Promise<ImageInspection> 
   const header = await probeImage(bytes)
   const rendering = await render(bytes, format, measuredSize(header))
   return inspected(bytes, format, header, { ...rendering, channels: 3 })
+}
+
+/** Tiny plain files, without the general decoder. Null: it is to speak. */
+function decodePlain(bytes: Uint8Array): { readonly format: ImageFormat; readonly image: PlainImage } | null {
+  const isJpeg = bytes[0] === 0xff
+  const image = isJpeg ? decodePlainJpeg(bytes) : decodePlainPng(bytes)
+  return image && { format: isJpeg ? 'jpeg' : 'png', image }
 }
 
 const GREY_SIDE = 32
