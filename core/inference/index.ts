@@ -5,7 +5,17 @@ export { openOnnxSession } from './onnx.ts'
 export { fakeSession, type FakeModel } from './fake.ts'
 export { mapBatches, mapInOrder, openSessionPool, type SessionPool, type Tensors } from './session-pool.ts'
 export { OnnxGraph, joinGraphs } from './graph.ts'
-export { breathe, columnMeans, evenlySpaced, matrix, rowsOf, selectRows, type Matrix, type Matrix64 } from './matrix.ts'
+export {
+  breathe,
+  columnMeans,
+  evenlySpaced,
+  matrix,
+  rowsOf,
+  selectRows,
+  type Matrix,
+  type Matrix64,
+  type StopOptions,
+} from './matrix.ts'
 export { readMatrixFile } from './matrix-file.ts'
 export { covarianceOf, gram, matMul, matMulTransposed, product } from './products.ts'
 export { inverseCholesky, solveWith } from './cholesky.ts'

@@ -1,6 +1,6 @@
 /** Trainers: the contract that any of them follows, and the built-in one that fits a head on a frozen embedder. */
 
-export { argMax } from './calibration.ts'
+export { argMax, calibrate } from './calibration.ts'
 export { goldenSet } from './golden.ts'
 export {
   inputManifest,
