@@ -14,7 +14,7 @@
  */
 import { open } from 'node:fs/promises'
 import path from 'node:path'
-import { openVersion, withScratch, type Split } from '#core/datasets'
+import { withScratch, withTables, type Split } from '#core/datasets'
 import { isPlatformError, PlatformError } from '#core/errors'
 import type { BlobRef, DatasetVersion } from '#core/steps'
 import { blobKey, canonicalJson, digestJson, putBlobFile, readBlob, type ObjectStore } from '#core/storage'
@@ -58,18 +58,13 @@ export interface StreamIndex extends StreamHeader {
 }
 
 /** The index in the store; made now unless it is there. */
-export async function streamIndexBlob(
-  store: ObjectStore,
-  version: Pick<DatasetVersion, 'dataset' | 'version'>,
-  choice: Choice,
-): Promise<BlobRef> {
+export async function streamIndexBlob(store: ObjectStore, version: VersionName, choice: Choice): Promise<BlobRef> {
   const key = `cache/streams/${digestJson({ ...choice, version: version.version })}.json`
   const kept = await keptBlob(store, key)
   if (kept) return kept
-  const samples = await chosenSamples(store, version, choice)
   const blob = await withScratch(async (directory) => {
     const file = path.join(directory, 'stream.index')
-    await writeIndex(file, samples, { ...version, blockBytes: choice.blockBytes })
+    await writeIndex(file, store, version, choice)
     return putBlobFile(store, file)
   })
   await store.create(key, Buffer.from(canonicalJson(blob)))
@@ -87,79 +82,140 @@ async function keptBlob(store: ObjectStore, key: string): Promise<BlobRef | null
   return (await store.head(blobKey(blob.sha256))) && blob
 }
 
-interface Sample {
+interface Row {
   readonly digest: string
   readonly pack: string | null
-  readonly uri?: string | null
-  readonly etag?: string | null
+  readonly uri: string | null
+  readonly etag: string | null
   readonly offset: number
   readonly sizeBytes: number
   readonly label: string | null
 }
 
-/** In the order of their bytes, pack by pack; images outside the store last. */
-async function chosenSamples(
-  store: ObjectStore,
-  version: Pick<DatasetVersion, 'dataset' | 'version'>,
-  { split, unlabelled }: Choice,
-): Promise<Sample[]> {
-  const reader = await openVersion(store, version)
-  const facts = await reader.facts()
-  const samples: Sample[] = []
-  for (const [row, given] of (await reader.labels()).entries())
-    if (given.excluded === null && (split === 'all' || given.split === split) && (unlabelled || given.label !== null))
-      samples.push({ ...facts[row]!, label: given.label })
-  if (samples.length === 0)
-    throw new PlatformError(
-      'DATASET_EMPTY',
-      `version ${version.version.slice(0, 12)} of ${version.dataset} has no ${unlabelled ? '' : 'labelled '}image in ` +
-        `${split === 'all' ? 'any split' : `the ${split} split`}; label some, or ask for another split`,
-      { dataset: version.dataset, version: version.version, split, unlabelled },
-    )
-  return samples.sort((a, b) => compare(placeName(a), placeName(b)) || a.offset - b.offset)
-}
+type VersionName = Pick<DatasetVersion, 'dataset' | 'version'>
 
-function placeName({ pack, uri }: Sample): string {
-  return pack ?? `~${uri}`
-}
-
-function compare(a: string, b: string): number {
-  return a === b ? 0 : a < b ? -1 : 1
-}
-
-async function writeIndex(
-  file: string,
-  samples: readonly Sample[],
-  { dataset, version, blockBytes }: Pick<DatasetVersion, 'dataset' | 'version'> & Pick<Choice, 'blockBytes'>,
-): Promise<void> {
-  const { places, placeOf } = placesOf(samples)
-  const classes = [...new Set(samples.map(({ label }) => label))].filter((label) => label !== null).sort()
-  const classOf = new Map(classes.map((name, number) => [name, number]))
-  const blockStarts = cutBlocks(samples, blockBytes)
+async function writeIndex(file: string, store: ObjectStore, version: VersionName, choice: Choice): Promise<void> {
+  const columns = await chosenColumns(store, version, choice)
+  const { classes, places, blockStarts, place, offset, size, label, digest } = columns
+  const { dataset, version: name } = version
   const header: StreamHeader = {
     dataset,
-    version,
-    samples: samples.length,
+    version: name,
+    samples: place.length,
     blocks: blockStarts.length - 1,
     classes,
     places,
   }
-  const digests = Buffer.alloc(samples.length * DIGEST_BYTES)
-  for (const [i, { digest }] of samples.entries()) digests.write(digest, i * DIGEST_BYTES, 'hex')
   const handle = await open(file, 'w')
   try {
-    for (const part of [
-      headerBytes(header),
-      Uint32Array.from(blockStarts),
-      placeOf,
-      Uint32Array.from(samples, ({ offset }) => offset),
-      Uint32Array.from(samples, ({ sizeBytes }) => sizeBytes),
-      Int32Array.from(samples, ({ label }) => (label === null ? -1 : classOf.get(label)!)),
-      digests,
-    ])
+    for (const part of [headerBytes(header), blockStarts, place, offset, size, label, digest])
       await handle.writeFile(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
   } finally {
     await handle.close()
+  }
+}
+
+type Columns = Omit<StreamIndex, keyof StreamHeader | 'blockOf'> & Pick<StreamHeader, 'classes' | 'places'>
+
+/** The chosen images in the order of their bytes, pack by pack; those outside the store last. */
+async function chosenColumns(store: ObjectStore, version: VersionName, choice: Choice): Promise<Columns> {
+  return withTables(store, version, async (tables) => {
+    const chosen = conditionOf(choice)
+    const [{ samples } = { samples: 0 }] = await tables.query<{ samples: number }>(
+      `SELECT count(*)::INTEGER AS samples FROM labels WHERE ${chosen}`,
+    )
+    if (samples === 0) throw nothingChosen(version, choice)
+    const named = await tables.query<{ label: string }>(
+      `SELECT DISTINCT label FROM labels WHERE ${chosen} AND label IS NOT NULL ORDER BY label`,
+    )
+    const classes = named.map(({ label }) => label)
+    const columns = new ColumnBuilder(samples, classes, choice.blockBytes)
+    for await (const rows of tables.batches<Row>(
+      `SELECT digest, pack, uri, etag, "offset", "sizeBytes", label
+       FROM facts JOIN (SELECT digest, label FROM labels WHERE ${chosen}) USING (digest)
+       ORDER BY pack NULLS LAST, uri, "offset"`,
+    ))
+      for (const row of rows) columns.add(row)
+    return columns.built()
+  })
+}
+
+function conditionOf({ split, unlabelled }: Choice): string {
+  const conditions = ['excluded IS NULL']
+  if (split !== 'all') conditions.push(`split = '${split}'`)
+  if (!unlabelled) conditions.push('label IS NOT NULL')
+  return conditions.join(' AND ')
+}
+
+function nothingChosen({ dataset, version }: VersionName, { split, unlabelled }: Choice): PlatformError {
+  const where = split === 'all' ? 'any split' : `the ${split} split`
+  return new PlatformError(
+    'DATASET_EMPTY',
+    `version ${version.slice(0, 12)} of ${dataset} has no ${unlabelled ? '' : 'labelled '}image in ${where}; ` +
+      `${unlabelled ? 'ask' : 'label some, or ask'} for another split`,
+    { dataset, version, split, unlabelled },
+  )
+}
+
+/** Takes rows in the order of their bytes. */
+class ColumnBuilder {
+  readonly #places: Place[] = []
+  readonly #blockStarts: number[] = []
+  readonly #place: Uint32Array
+  readonly #offset: Uint32Array
+  readonly #size: Uint32Array
+  readonly #label: Int32Array
+  readonly #digest: Buffer
+  readonly #classOf: ReadonlyMap<string, number>
+  #count = 0
+  #placeName = ''
+
+  constructor(
+    samples: number,
+    private readonly classes: readonly string[],
+    private readonly blockBytes: number,
+  ) {
+    this.#place = new Uint32Array(samples)
+    this.#offset = new Uint32Array(samples)
+    this.#size = new Uint32Array(samples)
+    this.#label = new Int32Array(samples)
+    this.#digest = Buffer.alloc(samples * DIGEST_BYTES)
+    this.#classOf = new Map(classes.map((name, number) => [name, number]))
+  }
+
+  add({ digest, pack, uri, etag, offset, sizeBytes, label }: Row): void {
+    const name = pack ?? `~${uri}`
+    const elsewhere = name !== this.#placeName
+    if (elsewhere) this.#places.push(pack === null ? { uri: uri!, etag } : { sha256: pack })
+    if (elsewhere || !this.#joinsBlock(offset, sizeBytes)) this.#blockStarts.push(this.#count)
+    this.#placeName = name
+    this.#place[this.#count] = this.#places.length - 1
+    this.#offset[this.#count] = offset
+    this.#size[this.#count] = sizeBytes
+    this.#label[this.#count] = label === null ? -1 : this.#classOf.get(label)!
+    this.#digest.write(digest, this.#count * DIGEST_BYTES, 'hex')
+    this.#count++
+  }
+
+  /** A block is read at once: its images lie near each other, and take `blockBytes` or are one alone. */
+  #joinsBlock(offset: number, sizeBytes: number): boolean {
+    const first = this.#blockStarts.at(-1)!
+    const last = this.#count - 1
+    const gap = offset - (this.#offset[last]! + this.#size[last]!)
+    return offset + sizeBytes - this.#offset[first]! <= this.blockBytes && gap <= MOST_GAP_BYTES
+  }
+
+  built(): Columns {
+    return {
+      classes: this.classes,
+      places: this.#places,
+      blockStarts: Uint32Array.from([...this.#blockStarts, this.#count]),
+      place: this.#place,
+      offset: this.#offset,
+      size: this.#size,
+      label: this.#label,
+      digest: this.#digest,
+    }
   }
 }
 
@@ -171,34 +227,6 @@ function headerBytes(header: StreamHeader): Buffer {
   bytes.writeUInt32LE(bytes.length - start, MAGIC.length)
   json.copy(bytes, start)
   return bytes
-}
-
-function placesOf(samples: readonly Sample[]): { places: Place[]; placeOf: Uint32Array } {
-  const places: Place[] = []
-  const placeOf = new Uint32Array(samples.length)
-  for (const [i, sample] of samples.entries()) {
-    const before = samples[i - 1]
-    if (!before || placeName(before) !== placeName(sample))
-      places.push(sample.pack === null ? { uri: sample.uri!, etag: sample.etag ?? null } : { sha256: sample.pack })
-    placeOf[i] = places.length - 1
-  }
-  return { places, placeOf }
-}
-
-/** First samples of runs that are read at once: at one place, near each other, and at most `blockBytes` or one image. */
-function cutBlocks(samples: readonly Sample[], blockBytes: number): number[] {
-  const starts: number[] = []
-  for (const [i, sample] of samples.entries()) {
-    const first = samples[starts.at(-1)!]
-    const before = samples[i - 1]
-    const joins =
-      first &&
-      placeName(first) === placeName(sample) &&
-      sample.offset + sample.sizeBytes - first.offset <= blockBytes &&
-      sample.offset - (before!.offset + before!.sizeBytes) <= MOST_GAP_BYTES
-    if (!joins) starts.push(i)
-  }
-  return [...starts, samples.length]
 }
 
 /** @throws {PlatformError} `OBJECT_CORRUPT` when the blob is no index. */
