@@ -5,6 +5,8 @@
 
 import { parentPort } from 'node:worker_threads'
 import { isPlatformError, toPlatformError } from '#core/errors'
+import type { Spoken } from '#core/log'
+import { divertConsole } from './divert-console.ts'
 import { runBody, type BodyRequest } from './run-body.ts'
 import type { FromThread, ToThread } from './compute-thread-host.ts'
 
@@ -27,12 +29,14 @@ port.on('message', (message: ToThread) => {
 })
 
 async function carryOut(request: BodyRequest, signal: AbortSignal): Promise<void> {
+  const onLog = (line: Spoken): void => send({ kind: 'log', line })
+  const restoreConsole = divertConsole(onLog)
   try {
     const output = await runBody(request, {
       signal,
       onProgress: (progress) => send({ kind: 'progress', progress }),
       onSession: (state) => send({ kind: 'session', state }),
-      onLog: (line) => send({ kind: 'log', line }),
+      onLog,
     })
     send({ kind: 'done', output })
   } catch (error) {
@@ -40,5 +44,7 @@ async function carryOut(request: BodyRequest, signal: AbortSignal): Promise<void
     const { code, message, details } = toPlatformError(error)
     const stack = isPlatformError(error) ? null : String((error as Error).stack)
     send({ kind: 'failed', code, message, details, stack })
+  } finally {
+    restoreConsole()
   }
 }

@@ -56,8 +56,11 @@ type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequ
 const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'import-images': async () => (await import('#core/imports')).importImages,
   'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
+  'select-images': async () => (await import('#core/catalog')).selectImages,
+  'check-health': async () => (await import('#core/health')).checkHealth,
   'embed-images': async () => (await import('#core/embedding')).embedImages,
   'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,
+  'index-neighbours': async () => (await import('#core/neighbours')).indexNeighbours,
   annotate: async () => {
     const { hostSession } = await import('#core/labelling')
     return (input, ctx, { onSession }, { sessionHost }) =>
