@@ -2,13 +2,13 @@
  * Image bytes live in packs: tar files of at most 256 MiB, named by their digest, which any tool can open. A row says
  * where in which pack its image lies, so that one image is one range read and training streams whole packs.
  */
-import { open } from 'node:fs/promises'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { PlatformError } from '#core/errors'
 import { blobKey, putBlobFile, sha256Hex, type ObjectStore } from '#core/storage'
 import type { ImageFacts } from './types.ts'
 
-const MAX_PACK_BYTES = 256 * 1024 * 1024
+export const MAX_PACK_BYTES = 256 * 1024 * 1024
 const BLOCK = 512
 const BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -39,64 +39,80 @@ export async function writePacks<I extends Packable>(
   { store, directory, signal, packBytes = MAX_PACK_BYTES }: PackOptions,
 ): Promise<PackPlace[]> {
   const places: PackPlace[] = []
-  for (let from = 0; from < images.length;) {
-    const to = endOfPack(images, from, packBytes)
-    const file = path.join(directory, `pack-${from}.tar`)
-    const offsets = await writePack(file, images.slice(from, to), readBytes, signal)
-    const { sha256 } = await putBlobFile(store, file)
+  for (let from = 0; from < images.length; from = places.length) {
+    const pack = new PackWriter(path.join(directory, `pack-${from}.tar`), packBytes)
+    const offsets: number[] = []
+    try {
+      for (let image; (image = images[from + offsets.length]) && pack.hasRoomFor(image.sizeBytes);) {
+        offsets.push(pack.add(image, readBytes(image)))
+        if (offsets.length % 1024 === 0) signal.throwIfAborted()
+      }
+    } finally {
+      pack.close()
+    }
+    const { sha256 } = await putBlobFile(store, pack.file)
     for (const offset of offsets) places.push({ pack: sha256, offset })
-    from = to
   }
   return places
 }
 
-/** A pack takes images until the next would make it too large, and at least one. */
-function endOfPack(images: readonly Packable[], from: number, packBytes: number): number {
-  let size = 2 * BLOCK
-  let to = from
-  while (to < images.length) {
-    size += BLOCK + padded(images[to]!.sizeBytes)
-    if (size > packBytes && to > from) break
-    to++
+/** Writes one pack to a local file, image by image. */
+export class PackWriter {
+  readonly file: string
+  readonly #descriptor: number
+  readonly #packBytes: number
+  #parts: Uint8Array[] = []
+  #pending = 0
+  #sizeBytes = 0
+
+  /** @param file - replaced where there is one. */
+  constructor(file: string, packBytes: number = MAX_PACK_BYTES) {
+    this.file = file
+    this.#packBytes = packBytes
+    this.#descriptor = openSync(file, 'w')
   }
-  return to
+
+  /** A pack takes images until the next would make it too large, and at least one. */
+  hasRoomFor(sizeBytes: number): boolean {
+    return this.#sizeBytes === 0 || this.#sizeBytes + 3 * BLOCK + padded(sizeBytes) <= this.#packBytes
+  }
+
+  /** @returns where in the pack the image's bytes begin. */
+  add({ digest, format }: Pick<Packable, 'digest' | 'format'>, bytes: Uint8Array): number {
+    this.#append(tarHeader(`${digest}.${format}`, bytes.length))
+    const offset = this.#sizeBytes
+    this.#append(bytes)
+    const padding = padded(bytes.length) - bytes.length
+    if (padding > 0) this.#append(ZEROS.subarray(0, padding))
+    return offset
+  }
+
+  /** Ends the pack: the file is whole now. */
+  close(): void {
+    try {
+      this.#append(ZEROS)
+      this.#write()
+    } finally {
+      closeSync(this.#descriptor)
+    }
+  }
+
+  #append(bytes: Uint8Array): void {
+    this.#parts.push(bytes)
+    this.#pending += bytes.length
+    this.#sizeBytes += bytes.length
+    if (this.#pending >= BUFFER_BYTES) this.#write()
+  }
+
+  #write(): void {
+    const bytes = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
+    for (let written = 0; written < bytes.length;) written += writeSync(this.#descriptor, bytes, written)
+    this.#parts = []
+    this.#pending = 0
+  }
 }
 
-async function writePack<I extends Packable>(
-  file: string,
-  images: readonly I[],
-  readBytes: (image: I) => Uint8Array,
-  signal: AbortSignal,
-): Promise<number[]> {
-  const handle = await open(file, 'w')
-  try {
-    const offsets: number[] = []
-    let parts: Uint8Array[] = []
-    let position = 0
-    let pending = 0
-    const add = (bytes: Uint8Array): void => {
-      parts.push(bytes)
-      position += bytes.length
-      pending += bytes.length
-    }
-    for (const image of images) {
-      add(tarHeader(`${image.digest}.${image.format}`, image.sizeBytes))
-      offsets.push(position)
-      add(readBytes(image))
-      add(new Uint8Array(padded(image.sizeBytes) - image.sizeBytes))
-      if (pending < BUFFER_BYTES) continue
-      signal.throwIfAborted()
-      await handle.writeFile(Buffer.concat(parts))
-      parts = []
-      pending = 0
-    }
-    add(new Uint8Array(2 * BLOCK))
-    await handle.writeFile(Buffer.concat(parts))
-    return offsets
-  } finally {
-    await handle.close()
-  }
-}
+const ZEROS = new Uint8Array(2 * BLOCK)
 
 function padded(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK
