@@ -202,10 +202,57 @@ export const CATALOGUE = {
     remedy: 'Give a folder, or a whole .zip, .tar or .tar.gz file.',
     ...user,
   },
+  HEALTH_NOT_CHECKED: {
+    when: 'No check of the health of this version was made.',
+    remedy: 'Make one with `gyre dataset health`.',
+    ...missing,
+  },
+  DATASET_NOT_MAPPED: {
+    when: 'Nobody has indexed the similar images of this version, so it has no map.',
+    remedy: 'Run `gyre pipeline run dataset-map --param dataset=NAME`.',
+    ...missing,
+  },
   DATASET_ONE_CLASS: {
     when: 'Fewer than two classes are known, so there is nothing to tell apart.',
     remedy: 'Give at least two classes.',
     ...user,
+  },
+  DATASET_HELD: {
+    when: 'A hold forbids to delete an image of the dataset.',
+    remedy: 'See `gyre dataset hold NAME`; release it if it may be.',
+    ...conflict,
+  },
+  GC_RUNNING: {
+    when: 'Another garbage collection is at work, or was killed less than ten minutes ago.',
+    remedy: 'Wait ten minutes at most and start it again.',
+    ...conflict,
+  },
+  HOLD_NOT_FOUND: { when: 'The dataset has no hold of this name.', remedy: 'List them with `gyre dataset hold NAME`.', ...missing },
+  IMAGE_DELETED: {
+    when: 'A version names an image that was deleted everywhere.',
+    remedy: 'Use the newest version of the dataset, which is without it.',
+    ...missing,
+    httpStatus: 410,
+  },
+  IMAGE_NOT_FOUND: {
+    when: 'No version of any dataset has an image with this digest.',
+    remedy: 'Give the whole digest, as `gyre dataset query` shows it.',
+    ...missing,
+  },
+  CATALOG_BUILDING: {
+    when: 'The catalog of a large version is being made, which takes a minute or two for ten million images.',
+    remedy: 'Wait a moment; Gyre keeps at it.',
+    ...unavailable,
+  },
+  SELECTION_EMPTY: {
+    when: 'No image of the version fits the condition by which a step takes its images.',
+    remedy: 'Widen the condition.',
+    ...failed,
+  },
+  VIEW_NOT_FOUND: {
+    when: 'The dataset has no view of this name.',
+    remedy: 'List them with `gyre dataset views NAME`.',
+    ...missing,
   },
   IMAGE_UNREADABLE: {
     when: 'The bytes are not an image that Gyre decodes.',

@@ -76,6 +76,23 @@ export const clusters = z.object({
   centroids: blobRef,
 })
 
+/** What finds similar images of a version, and the map of all; rows in ascending order of image digest. */
+export const neighbours = z.object({
+  kind: z.literal('neighbours'),
+  dataset: datasetVersion,
+  images: z.int().positive(),
+  dims: z.int().positive(),
+  /** float32 [images, dims], rows of length one: inner products are cosines. */
+  vectors: blobRef,
+  /** uint8 [images, 32]. */
+  digests: blobRef,
+  /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, dims] `look`, in the space of `vectors`. */
+  embedder: blobRef,
+  inputSize: z.object({ height: z.int().positive(), width: z.int().positive() }),
+  /** float32 [images, 2], coordinates from −1 to 1. */
+  map: blobRef,
+})
+
 /** A statistical bound on the share of right labels over all labelled images of one frozen version. */
 export const certificate = z.object({
   kind: z.literal('certificate'),
@@ -150,6 +167,16 @@ export const batchResults = z.object({
   results: z.object({ csv: blobRef, json: blobRef, html: blobRef }),
 })
 
+/** What a check of a dataset version found; `severe` of the `findings` make results wrong. */
+export const healthReport = z.object({
+  kind: z.literal('health-report'),
+  dataset: datasetVersion,
+  report: blobRef,
+  html: blobRef,
+  findings: z.int().nonnegative(),
+  severe: z.int().nonnegative(),
+})
+
 /** Seconds a person needs for the same work by the keyboard cost model, beside what the session took. */
 export const labellingStats = z.object({
   images: z.int(),
@@ -172,6 +199,7 @@ export type BlobRef = z.infer<typeof blobRef>
 export type DatasetVersion = z.infer<typeof datasetVersion>
 export type Embeddings = z.infer<typeof embeddings>
 export type Clusters = z.infer<typeof clusters>
+export type Neighbours = z.infer<typeof neighbours>
 export type Certificate = z.infer<typeof certificate>
 export type TrainedModel = z.infer<typeof trainedModel>
 export type EvaluationReport = z.infer<typeof evaluationReport>

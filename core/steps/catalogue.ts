@@ -33,6 +33,34 @@ export const snapshotDataset = defineBuiltIn({
   policy: { queue: 'pipeline', timeout: '1m', cache: false },
 })
 
+/** Makes a version of the images that fit a condition, or a saved view: `split = 'train' and blur < 0.4`. */
+export const selectImages = defineBuiltIn({
+  name: 'select-images',
+  input: z.object({
+    version: a.datasetVersion,
+    where: z.string().min(1).optional().describe('Condition, as in docs/queries.md; give this or a view'),
+    view: a.objectName.optional().describe('Saved view of the dataset, as it is when the step runs'),
+  }),
+  output: a.datasetVersion.extend({ where: z.string().describe('The condition that held') }),
+  // A view may have changed since.
+  policy: { queue: 'cpu', timeout: '1h', cache: false },
+})
+
+/**
+ * Looks for what is wrong with a version: dark, bright, blurry, empty, odd images, classes that are rare, metadata that
+ * gives classes away; with `embeddings`, labels that are probably wrong; with `against`, what differs from that version.
+ */
+export const checkHealth = defineBuiltIn({
+  name: 'check-health',
+  input: z.object({
+    version: a.datasetVersion,
+    embeddings: a.embeddings.optional().describe('Of this version: for holding labels against them'),
+    against: a.datasetVersion.optional().describe('A version to compare with'),
+  }),
+  output: a.healthReport,
+  policy: { queue: 'cpu', timeout: '6h', cache: false },
+})
+
 /** Turns every image into a vector. `fitted` learns the embedder from the training split; a path names an ONNX file of yours. */
 export const embedImages = defineBuiltIn({
   name: 'embed-images',
@@ -54,6 +82,15 @@ export const clusterEmbeddings = defineBuiltIn({
   input: z.object({ embeddings: a.embeddings, k: z.int().min(2).max(4000).optional(), seed: z.int().default(7) }),
   output: a.clusters,
   policy: { queue: 'cpu', timeout: '2h' },
+})
+
+/** Makes similar images findable, and draws the map of a version: what its page shows. */
+export const indexNeighbours = defineBuiltIn({
+  name: 'index-neighbours',
+  input: z.object({ embeddings: a.embeddings }),
+  output: a.neighbours,
+  ignoresLabels: true,
+  policy: { queue: 'cpu', timeout: '6h' },
 })
 
 /** Asks people (or a simulated annotator) for labels, predicts the rest, and certifies how many of all labels are right. */
