@@ -10,8 +10,10 @@ import path from 'node:path'
 const BODIES = {
   'import-images': 'imports',
   'snapshot-dataset': 'datasets',
+  'select-images': 'catalog',
   'embed-images': 'embedding',
   'cluster-embeddings': 'clustering',
+  'index-neighbours': 'neighbours',
   annotate: 'labelling',
   'train-classifier': 'training',
   evaluate: 'evaluation',

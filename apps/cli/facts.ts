@@ -40,6 +40,7 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     steps.collectCaptured.output,
     ({ images, added }) => `${counted(images, 'image')}, ${count(added)} captured`,
   ),
+  'select-images': teller(steps.selectImages.output, ({ images, where }) => `${counted(images, 'image')}: ${where}`),
   'embed-images': teller(steps.embedImages.output, ({ images, dims }) => `${count(images)} × ${count(dims)}`),
   'cluster-embeddings': teller(steps.clusterEmbeddings.output, ({ k }) => counted(k, 'cluster')),
   annotate: teller(steps.annotate.output, ({ stats, certificate }) => ({

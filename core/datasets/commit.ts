@@ -9,7 +9,9 @@ import { publish, type PublishOptions } from './refs.ts'
 import { withScratch } from './scratch.ts'
 import { columnsOf, TABLE_NAMES, viewsOf } from './tables.ts'
 
-export interface CommitOptions extends PublishOptions {
+export interface CommitOptions extends Omit<PublishOptions, 'ref'> {
+  /** `latest` by default; null moves none. */
+  readonly ref?: string | null
   readonly scratchDir?: string
   /** `fail` throws `POINTER_MOVED` where the ref no longer points to the base, and moves nothing. */
   readonly whenMoved?: 'merge' | 'fail'
@@ -45,20 +47,21 @@ export async function commit(
   store: ObjectStore,
   { dataset, version }: Pick<DatasetVersion, 'dataset'> & { readonly version: string | null },
   fill: (session: TableSession) => Promise<void>,
-  { schema, rules, scratchDir, whenMoved = 'merge', ...publishing }: FinalOptions,
+  { schema, rules, scratchDir, whenMoved = 'merge', ref = 'latest', ...publishing }: FinalOptions,
 ): Promise<Committed> {
   return withScratch(async (directory) => {
     const base = version === null ? null : await readManifest(store, dataset, version)
     const settings = { dataset, directory, schema: schema === undefined ? (base?.schema ?? null) : schema }
     const exact = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
+    if (ref === null) return { version: toDatasetVersion(exact), published: toDatasetVersion(exact) }
     const merge = async (current: string | null): Promise<Manifest> => {
       if (current === version || current === exact.version) return exact
-      if (whenMoved === 'fail') throw moved(dataset, publishing.ref)
+      if (whenMoved === 'fail') throw moved(dataset, ref)
       return current === null
         ? exact
         : onto(store, await readManifest(store, dataset, current), { base, exact, directory })
     }
-    const published = await publish(store, dataset, merge, publishing)
+    const published = await publish(store, dataset, merge, { ...publishing, ref })
     return { version: toDatasetVersion(exact), published: toDatasetVersion(published) }
   }, scratchDir)
 }
@@ -128,7 +131,7 @@ function noRules(dataset: string): never {
   )
 }
 
-function moved(dataset: string, ref = 'latest'): PlatformError {
+function moved(dataset: string, ref: string): PlatformError {
   return new PlatformError('POINTER_MOVED', `${ref} of ${dataset} was moved by somebody else; look again`, {
     dataset,
     ref,

@@ -18,7 +18,7 @@ export { snapshotDataset } from './snapshot.ts'
 export { parseLabelSchema, type LabelSchema } from './schema.ts'
 export type { Box, ImageFacts, ImageLabel, Origin, Split, StoredFacts } from './types.ts'
 export { type Change } from './change.ts'
-export { commitChange, type Committed, type CommitOptions } from './commit.ts'
+export { commit, commitChange, type Committed, type CommitOptions } from './commit.ts'
 export {
   imageSetOf,
   readManifest,

@@ -7,11 +7,11 @@ import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue } from '
 import { PlatformError } from '#core/errors'
 
 /** `integer` is 32 bits signed, `number` 64 bits floating, `texts` a list of texts. Every column may hold null. */
-export type ColumnType = 'text' | 'texts' | 'integer' | 'number' | 'boolean'
+export type ColumnType = 'text' | 'texts' | 'integer' | 'number' | 'boolean' | 'bytes'
 export type Columns = Readonly<Record<string, ColumnType>>
 /** What a parameter `?` or `$1` of a query may be. */
 export type Value = string | number | boolean | null
-type Cell = Value | readonly string[] | undefined
+type Cell = Value | readonly string[] | Uint8Array | undefined
 
 export const sqlTypes: Readonly<Record<ColumnType, string>> = {
   text: 'VARCHAR',
@@ -19,6 +19,7 @@ export const sqlTypes: Readonly<Record<ColumnType, string>> = {
   integer: 'INTEGER',
   number: 'DOUBLE',
   boolean: 'BOOLEAN',
+  bytes: 'BLOB',
 }
 
 const noExtensions = {
@@ -46,6 +47,10 @@ export interface Connection {
   /** Large integers come as numbers. */
   rows<R>(sql: string, params?: readonly Value[]): Promise<R[]>
   batches<R>(sql: string, params?: readonly Value[]): AsyncIterable<R[]>
+  /** The first column, `INTEGER NOT NULL`, of all rows. */
+  integers(sql: string): Promise<Int32Array>
+  /** Each row of a stream, made when it is asked for: values may be large, and a chunk has two thousand of them. */
+  eachRow<R>(sql: string): AsyncIterable<R>
   /** Adds rows to a table of exactly these columns, in this order. @returns how many. */
   append(table: string, columns: Columns, rows: Iterable<object> | AsyncIterable<object>): Promise<number>
   close(): void
@@ -82,9 +87,36 @@ function connectionOf(duckdb: DuckDB, connection: DuckDBConnection): Connection 
       const result = await connection.stream(sql, [...params])
       for await (const rows of result.yieldRowObjectJs()) if (rows.length > 0) yield rows.map(plainRow) as R[]
     },
+    async integers(sql) {
+      const result = await connection.run(sql)
+      const chunks = await result.fetchAllChunks()
+      const values = new Int32Array(chunks.reduce((rows, chunk) => rows + chunk.rowCount, 0))
+      let at = 0
+      for (const chunk of chunks) {
+        values.set(chunk.getColumnValues(0) as number[], at)
+        at += chunk.rowCount
+      }
+      return values
+    },
+    async *eachRow<R>(sql: string) {
+      const result = await connection.stream(sql)
+      const names = result.columnNames()
+      for await (const chunk of result)
+        for (let row = 0; row < chunk.rowCount; row++) {
+          const values = names.map(
+            (name, column) => [name, jsValue(chunk.getColumnVector(column).getItem(row))] as const,
+          )
+          yield plainRow(Object.fromEntries(values)) as R
+        }
+    },
     append: (table, columns, rows) => append(duckdb, connection, { table, columns, rows }),
     close: () => connection.closeSync(),
   }
+}
+
+/** Bytes come in a wrapper; texts, numbers and truth values as they are. */
+function jsValue(value: DuckDBValue): unknown {
+  return typeof value === 'object' && value !== null && 'bytes' in value ? value.bytes : value
 }
 
 /** Numbers of 64 bits and more come as `bigint`; none of ours, a count or a sum of bytes, exceeds 2⁵³. */
@@ -135,6 +167,7 @@ function appendCell(
   else if (type === 'texts') appender.appendValue(duckdb.listValue(value as DuckDBValue[]), texts)
   else if (type === 'integer') appender.appendInteger(value as number)
   else if (type === 'number') appender.appendDouble(value as number)
+  else if (type === 'bytes') appender.appendBlob(value as Uint8Array)
   else appender.appendBoolean(value as boolean)
 }
 
