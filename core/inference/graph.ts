@@ -96,10 +96,21 @@ export class OnnxGraph {
     inputs: readonly ValueName[],
     attributes: Readonly<Record<string, AttributeValue>> = {},
   ): ValueName {
+    return this.nodeOf(1, opType, inputs, attributes)[0]!
+  }
+
+  /** Adds an operator with several outputs and returns their names. */
+  nodeOf(
+    outputs: number,
+    opType: string,
+    inputs: readonly ValueName[],
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): readonly ValueName[] {
     const name = `${this.prefix}${opType}_${this.#nodes.length}`
+    const output = Array.from({ length: outputs }, (_, i) => (i === 0 ? name : `${name}.${i}`))
     const attribute = Object.entries(attributes).map(([key, value]) => attributeMessage(key, value))
-    this.#nodes.push({ input: [...inputs], output: [name], name, opType, attribute })
-    return name
+    this.#nodes.push({ input: [...inputs], output, name, opType, attribute })
+    return output
   }
 
   /** The model as an ONNX file. */

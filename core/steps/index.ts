@@ -14,6 +14,7 @@ export type {
   EvaluationReport,
   LabellingStats,
   ModelVersion,
+  Neighbours,
   Table,
   TrainedModel,
 } from './artifacts.ts'
