@@ -25,8 +25,7 @@ lines.once('close', () => process.kill(-process.pid, 'SIGKILL'))
 
 function run({ command, env }: GuardedJob): void {
   const [file = '', ...args] = command
-  // eslint-disable-next-line no-restricted-properties -- a process entry: the job inherits the environment of the guard
-  const job = spawn(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
+  const job = spawn(file, args, { env: { ...inherited(), ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
   // Only the command itself is told to stop, as in a Pod: what it started is its own to end.
   const passOn = () => job.kill('SIGTERM')
   process.on('SIGTERM', passOn)
@@ -40,4 +39,10 @@ function run({ command, env }: GuardedJob): void {
       process.kill(process.pid, signal) // The guard ends as its job did.
     else process.exit(code ?? 0)
   })
+}
+
+/** What a job gets of the environment: not the settings of our own processes, some of which are secrets. */
+function inherited(): NodeJS.ProcessEnv {
+  // eslint-disable-next-line no-restricted-properties -- a process entry: the job inherits the environment of the guard
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GYRE|TEMPORAL)_/.test(name)))
 }

@@ -63,6 +63,19 @@ describe('jobs as child processes', () => {
     await untilGone(pids)
   })
 
+  it.each([
+    ['GYRE_SMTP_URL', 'not set'],
+    ['TEMPORAL_API_KEY', 'not set'],
+    ['DEFECTS_API_KEY', 'a secret'],
+  ])('see of the worker what people set for their steps, not its own settings: %s is %s', async (name, seen) => {
+    vi.stubEnv(name, 'a secret')
+    await runner.start(job(program('env', name)))
+    vi.unstubAllEnvs()
+    const lines: string[] = []
+    await runner.wait('job', { onLine: (line) => lines.push(line) })
+    expect(lines).toEqual([seen])
+  })
+
   it('leave nothing running behind them when they end in order', async () => {
     await runner.start(job(program('family', 'leave')))
     let pids: number[] = []
