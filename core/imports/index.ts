@@ -3,3 +3,4 @@
 export { addImages, importImages, type AddImagesOptions, type NamedImage } from './import.ts'
 export type { ImportReport } from './report.ts'
 export type { Balance } from './splits.ts'
+export { IMPORT_FORMATS, openFormat, type FormatName, type OpenedFormat, type OpenOptions } from './formats/index.ts'

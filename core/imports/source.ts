@@ -38,10 +38,12 @@ async function requireBucket(store: ObjectStore, source: string): Promise<void> 
 export async function* storedFiles(store: ObjectStore, take: Take = allOfIt): AsyncIterable<Arrival> {
   for await (const { key, sizeBytes: whole } of store.list('')) {
     if (isHidden(key) || key.endsWith('/')) continue
-    const sizeBytes = Math.min(whole, take(key, whole))
+    const most = take(key, whole)
+    if (most === 0) continue
+    const sizeBytes = Math.min(whole, most)
     const read = (): Promise<Uint8Array> =>
       sizeBytes < whole ? store.getRange(key, 0, sizeBytes) : readObject(store, key)
-    if (sizeBytes > 0 || take === allOfIt) yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read }
+    yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read }
   }
 }
 
@@ -114,8 +116,9 @@ async function arrivalOf(
     if ((await stat(target)).isDirectory()) return null // What lies in there is found where it lies.
   } else if (!entry.isFile()) return refused(relative, 'not a regular file')
   const whole = statSync(location, { throwIfNoEntry: false })?.size ?? 0
-  const sizeBytes = Math.min(whole, take(relative, whole))
-  if (sizeBytes === 0 && take !== allOfIt) return null
+  const most = take(relative, whole)
+  if (most === 0) return null
+  const sizeBytes = Math.min(whole, most)
   return (
     refusedBySize(relative, sizeBytes) ?? {
       path: relative,
