@@ -35,7 +35,7 @@ async function imbalance(
   const [least] = rare
   return {
     kind: 'imbalance',
-    title: `${named(rare.length)} much rarer than the others: ${least!.class} has ${least!.train + least!.test} images, ${Math.round(even).toLocaleString('en-US')} would be even`,
+    title: `${named(rare.length)} much rarer than the others: ${least!.class} has ${least!.train + least!.test}, ${Math.round(even).toLocaleString('en-US')} would be even`,
     severity: 'attention',
     advice: 'Collect more of them; accuracy as a whole says little about such a class.',
     ...(await ofClasses(ctx, images, rare)),

@@ -14,6 +14,8 @@ import { imagesAre, type Finding, type FindingKind } from './report.ts'
 const NATURE = 0.1
 /** How many distances of the quartiles away from them an image is odd in its set. */
 const REACH = 2.5
+/** Below it nothing is to be seen, and so no colour is missing. */
+const LOW_CONTRAST = 0.03
 
 interface Look {
   readonly kind: FindingKind
@@ -60,8 +62,8 @@ const LOOKS: readonly Look[] = [
     kind: 'low-contrast',
     of: 'contrast',
     side: 'below',
-    always: 0.03,
-    mild: 0.03,
+    always: LOW_CONTRAST,
+    mild: LOW_CONTRAST,
     is: 'nearly of one shade',
     advice: 'Nothing can be recognised in them: exclude them.',
   },
@@ -154,16 +156,17 @@ async function found(
 }
 
 async function greyAmongColoured(ctx: HealthContext, images: Images): Promise<Finding | null> {
+  const grey = `colour < ${GREY} and contrast >= ${LOW_CONTRAST}`
   const [row] = await images.session.query<{ median: number | null; grey: number }>(
-    `SELECT quantile_cont(colour, 0.5) AS median, count_if(colour < ${GREY}) AS grey FROM images`,
+    `SELECT quantile_cont(colour, 0.5) AS median, count_if(${grey}) AS grey FROM images`,
   )
-  const { median, grey } = row!
-  if (median === null || median < COLOURED || grey / images.images >= NATURE) return null
+  const { median, grey: greys } = row!
+  if (median === null || median < COLOURED || greys / images.images >= NATURE) return null
   return found(ctx, images, {
     kind: 'grey',
     is: `grey, in a set of coloured ones`,
     advice: 'Look whether they come from another source; a model may learn the missing colour instead of the thing.',
-    condition: `colour < ${GREY}`,
+    condition: grey,
     worst: 'colour',
   })
 }
