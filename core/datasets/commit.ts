@@ -2,7 +2,7 @@
 import { PlatformError } from '#core/errors'
 import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
-import type { TableSession } from '#core/tables'
+import type { TableFiles, TableSession } from '#core/tables'
 import { loadChange, openChange, writeChanged, type Change } from './change.ts'
 import { readManifest, toDatasetVersion, type DatasetRules, type Manifest } from './manifest.ts'
 import { publish, type PublishOptions } from './refs.ts'
@@ -40,18 +40,21 @@ export async function commitChange(
   return commit(store, base, (session) => loadChange(session, change), { ...change, ...options })
 }
 
-type FinalOptions = CommitOptions & Pick<Change, 'schema' | 'rules'>
+interface FinalOptions extends CommitOptions, Pick<Change, 'schema' | 'rules'> {
+  /** Tables in local files that `fill` takes rows from, seen by these names. */
+  readonly views?: Readonly<Record<string, TableFiles>>
+}
 
 /** As `commitChange`, with the tables of the change filled by the caller. */
 export async function commit(
   store: ObjectStore,
   { dataset, version }: Pick<DatasetVersion, 'dataset'> & { readonly version: string | null },
   fill: (session: TableSession) => Promise<void>,
-  { schema, rules, scratchDir, whenMoved = 'merge', ref = 'latest', ...publishing }: FinalOptions,
+  { schema, rules, views, scratchDir, whenMoved = 'merge', ref = 'latest', ...publishing }: FinalOptions,
 ): Promise<Committed> {
   return withScratch(async (directory) => {
     const base = version === null ? null : await readManifest(store, dataset, version)
-    const settings = { dataset, directory, schema: schema === undefined ? (base?.schema ?? null) : schema }
+    const settings = { dataset, directory, views, schema: schema === undefined ? (base?.schema ?? null) : schema }
     const exact = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
     if (ref === null) return { version: toDatasetVersion(exact), published: toDatasetVersion(exact) }
     const merge = async (current: string | null): Promise<Manifest> => {
@@ -69,6 +72,7 @@ export async function commit(
 interface ChangedOptions {
   readonly dataset: string
   readonly directory: string
+  readonly views?: FinalOptions['views'] | undefined
   readonly schema: Manifest['schema']
   readonly rules: DatasetRules
 }
@@ -77,9 +81,9 @@ async function changed(
   store: ObjectStore,
   base: Manifest | null,
   fill: (session: TableSession) => Promise<void>,
-  options: ChangedOptions,
+  { views, ...options }: ChangedOptions,
 ): Promise<Manifest> {
-  const session = await openChange(store, base, options.directory)
+  const session = await openChange(store, base, options.directory, views)
   try {
     await fill(session)
     return await writeChanged(store, session, { base, ...options })

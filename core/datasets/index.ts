@@ -2,7 +2,7 @@
 
 export { everyTenth, forEachInFlight } from './in-flight.ts'
 export { commitLabels } from './labels.ts'
-export { readImage, readImages, writePacks, type PackPlace, type StoredImage } from './packs.ts'
+export { readImage, readImages, writePacks, type ImagePlace, type PackPlace, type StoredImage } from './packs.ts'
 export { pixelMatrix, readPixelRows, type PixelMatrix } from './pixel-matrix.ts'
 export {
   datasetHistory,
