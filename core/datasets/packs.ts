@@ -145,12 +145,15 @@ export interface StoredImage {
   readonly bytes: Uint8Array
 }
 
+/** Where the bytes of an image lie. */
+export type ImagePlace = Pick<ImageFacts, 'digest' | 'pack' | 'offset' | 'sizeBytes' | 'uri' | 'etag'>
+
 /** @throws {PlatformError} `OBJECT_CORRUPT` when the bytes do not have the digest of the row. */
-export async function readImage(store: ObjectStore, facts: ImageFacts): Promise<Uint8Array> {
+export async function readImage(store: ObjectStore, facts: ImagePlace): Promise<Uint8Array> {
   return checked(facts, await store.getRange(blobKey(packOf(facts)), facts.offset, facts.sizeBytes))
 }
 
-function packOf({ digest, pack }: ImageFacts): string {
+function packOf({ digest, pack }: ImagePlace): string {
   if (pack !== null) return pack
   throw new PlatformError('INTERNAL', `image ${digest} lies in no pack`, { digest })
 }
@@ -188,7 +191,7 @@ function endOfRead(images: readonly ImageFacts[], from: number): number {
   return to
 }
 
-function checked({ digest, pack }: ImageFacts, bytes: Uint8Array): Uint8Array {
+function checked({ digest, pack }: ImagePlace, bytes: Uint8Array): Uint8Array {
   if (sha256Hex(bytes) === digest) return bytes
   throw new PlatformError(
     'OBJECT_CORRUPT',
