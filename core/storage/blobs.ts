@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { PlatformError } from '#core/errors'
 import type { BlobRef } from '#core/steps'
 import { sha256Hex } from './canonical-json.ts'
+import { keepStored } from './condemned.ts'
 import type { ObjectKey, ObjectStore } from './object-store.ts'
 
 /** `blobs/sha256/<aa>/<digest>`. */
@@ -19,7 +20,7 @@ export function blobKey(sha256: string): ObjectKey {
 /** Stores the bytes, or finds them stored. */
 export async function putBlob(store: ObjectStore, bytes: Uint8Array): Promise<BlobRef> {
   const sha256 = sha256Hex(bytes)
-  await store.create(blobKey(sha256), bytes)
+  await createOrKeep(store, sha256, (key) => store.create(key, bytes))
   return { sha256, sizeBytes: bytes.byteLength }
 }
 
@@ -27,8 +28,22 @@ export async function putBlob(store: ObjectStore, bytes: Uint8Array): Promise<Bl
 export async function putBlobFile(store: ObjectStore, path: string): Promise<BlobRef> {
   const sha256 = await digestFile(path)
   const { size } = await stat(path)
-  await store.createFromFile(blobKey(sha256), path)
+  await createOrKeep(store, sha256, (key) => store.createFromFile(key, path))
   return { sha256, sizeBytes: size }
+}
+
+/** Whether a blob is there to be named in a record. Stored by others, it may be on its way out: this keeps it. */
+export function keepBlob(store: ObjectStore, sha256: string): Promise<boolean> {
+  return keepStored(store, blobKey(sha256), sha256)
+}
+
+async function createOrKeep(
+  store: ObjectStore,
+  sha256: string,
+  create: (key: ObjectKey) => Promise<boolean>,
+): Promise<void> {
+  const key = blobKey(sha256)
+  while (!(await create(key))) if (await keepStored(store, key, sha256)) return
 }
 
 /** @throws {PlatformError} `OBJECT_NOT_FOUND`; `OBJECT_CORRUPT` when the bytes do not have the digest. */

@@ -1,8 +1,19 @@
 /** Where bytes live: the object-store port and what is built on its one primitive, create-if-absent. */
 
-export { blobFile, blobKey, digestFile, putBlob, putBlobFile, readBlob } from './blobs.ts'
+export { blobFile, blobKey, digestFile, keepBlob, putBlob, putBlobFile, readBlob } from './blobs.ts'
 export { blobRefsIn, blobsIn } from './blobs-in.ts'
 export { refuseUnusableStore } from './check.ts'
+export {
+  COLLECTOR_LEASE,
+  condemn,
+  liftSentence,
+  passVerdict,
+  readSentence,
+  readVerdict,
+  SENTENCES,
+  VERDICTS,
+  type Sentence,
+} from './condemned.ts'
 export { canonicalJson, digestJson, sha256Hex } from './canonical-json.ts'
 export { openFolderStore } from './folder.ts'
 export { checkKey, checkName, compareKeys } from './keys.ts'
@@ -19,3 +30,4 @@ export {
   type PointerEntry,
 } from './pointers.ts'
 export { probeRaces, refuseUnsafeStore, type RaceReport } from './race-probe.ts'
+export { asWriter, liveWriters, type Writer } from './writers.ts'

@@ -17,7 +17,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isPlatformError, PlatformError } from '#core/errors'
-import { blobKey, canonicalJson, digestFile, type ObjectKey, type ObjectStore } from '#core/storage'
+import { canonicalJson, digestFile, keepBlob, putBlobFile, type ObjectKey, type ObjectStore } from '#core/storage'
 import type { JobOutcome, JobOutputs } from '../jobs.ts'
 import type { JobEnd } from './classify.ts'
 
@@ -97,7 +97,7 @@ export class JobRecords {
   }
 
   async #keepOutput(job: Generation, name: string, { sha256 }: JobOutputs[string], scratch: string): Promise<void> {
-    if (await this.store.head(blobKey(sha256))) return
+    if (await keepBlob(this.store, sha256)) return
     const key = this.key(job, `out/${name}`)
     const file = await this.store.localFile(key, scratch)
     const actual = await digestFile(file)
@@ -107,7 +107,7 @@ export class JobRecords {
         sha256,
         actual,
       })
-    await this.store.createFromFile(blobKey(sha256), file)
+    await putBlobFile(this.store, file)
   }
 
   /** What the supervisor sent is a blob by now, or is not wanted. */
