@@ -26,12 +26,12 @@ export type NamedMapActivities = { readonly [K in keyof MapActivities as `map-${
 export function mapActivities(ports: StepPorts, warm: RunBody): NamedMapActivities {
   const { store } = ports
   return {
-    'map-open': (args) => attended(({ signal }) => openMap(store, requestFor(args, args.input), signal)),
+    'map-open': (args) => attended(ports, ({ signal }) => openMap(store, requestFor(args, args.input), signal)),
     'map-chunk': (args) =>
-      attended((hooks) =>
+      attended(ports, (hooks) =>
         runChunk(store, requestFor(args), args, (items) => runItems(ports, warm, { ...args, items }, hooks)),
       ),
-    'map-close': (args) => attended((hooks) => close(ports, args, hooks)),
+    'map-close': (args) => attended(ports, (hooks) => close(ports, args, hooks)),
   }
 }
 

@@ -31,6 +31,8 @@ export interface StepPorts {
   readonly sessionHost?: string
   /** Tells the workflow that called about its labelling session. */
   readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
+  /** Whether somebody ended this execution of a workflow without asking its activities. */
+  readonly wasTerminated: (workflowId: string, runId: string) => Promise<boolean>
   /** How equal steps at the same time find each other. */
   readonly once: OncePorts
   /** Decides what a completed node gives its turn. */
@@ -44,7 +46,7 @@ const HEARTBEAT_MS = 1_000
 /** @param runBody - where the body runs: a thread, a job, or right here. */
 export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActivity {
   return (call) =>
-    attended(async ({ signal, onProgress }) => {
+    attended(ports, async ({ signal, onProgress }) => {
       const { info, cancellationSignal } = Context.current()
       const startedAt = new Date().toISOString()
       const done = async (output: Json, origin: StepResult['origin']): Promise<StepResult> => {
@@ -89,11 +91,16 @@ async function computeOrTake(
 export type Attended = Pick<BodyHooks, 'signal' | 'onProgress'>
 
 /** Beats while the work goes on, and says of its end what Temporal has to know. */
-export async function attended<T>(work: (hooks: Attended) => Promise<T>): Promise<T> {
-  const { cancellationSignal } = Context.current()
+export async function attended<T>(
+  { wasTerminated }: Pick<StepPorts, 'wasTerminated'>,
+  work: (hooks: Attended) => Promise<T>,
+): Promise<T> {
+  const { cancellationSignal, info } = Context.current()
+  const { workflowId, runId } = info.workflowExecution!
   const heartbeat = startHeartbeat()
   try {
-    return await work({ signal: signalFor(cancellationSignal), onProgress: heartbeat.report })
+    const signal = signalFor(cancellationSignal, () => wasTerminated(workflowId, runId))
+    return await work({ signal, onProgress: heartbeat.report })
   } catch (error) {
     if (cancellationSignal.aborted) throw interruption(cancellationSignal)
     throw toFailure(error)
@@ -141,15 +148,21 @@ function handedOver(reason: unknown): string | undefined {
   return reason instanceof CancelledFailure ? HANDED_OVER[reason.message] : undefined
 }
 
-/** The signal as bodies get it: its reason tells a decision to cancel from the end of this attempt alone. */
-function signalFor(cancellation: AbortSignal): AbortSignal {
+/**
+ * The signal as bodies get it: its reason tells a decision to cancel from the end of this attempt alone. Of a workflow that
+ * was terminated, the server says only that it knows the attempt no more; where that cannot be told, the work is left.
+ */
+function signalFor(cancellation: AbortSignal, wasTerminated: () => Promise<boolean>): AbortSignal {
   const controller = new AbortController()
-  const pass = (): void => {
-    const why = handedOver(cancellation.reason)
-    controller.abort(why === undefined ? cancellation.reason : new HandOver(why))
+  const pass = async (): Promise<void> => {
+    const reason: unknown = cancellation.reason
+    const why = handedOver(reason)
+    const isUnknown = reason instanceof CancelledFailure && reason.message === 'NOT_FOUND'
+    const isDecided = why === undefined || (isUnknown && (await wasTerminated().catch(() => false)))
+    controller.abort(isDecided ? reason : new HandOver(why))
   }
-  if (cancellation.aborted) pass()
-  else cancellation.addEventListener('abort', pass, { once: true })
+  if (cancellation.aborted) void pass()
+  else cancellation.addEventListener('abort', () => void pass(), { once: true })
   return controller.signal
 }
 

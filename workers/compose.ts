@@ -82,6 +82,8 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     sessionHost: config.sessionHost,
     tellSession: (workflowId: string, kind: string, state: unknown) =>
       client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
+    wasTerminated: async (workflowId: string, runId: string) =>
+      (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'TERMINATED',
     once: { store, alone, later: (work: Promise<unknown>) => background.start(work) },
   }
   const { advance, follow } = createAdvance({ ...common, codeVersion, warm, servesAll })
