@@ -2,7 +2,7 @@
  * Reads samples in the order of a stream: the block of each is read once, a few blocks ahead of need, checked image by
  * image, and forgotten with its last sample. So a reader holds one window of blocks, and `READS_AHEAD` of the next.
  */
-import { readImage, type ImageFacts } from '#core/datasets'
+import { readImage } from '#core/datasets'
 import { PlatformError } from '#core/errors'
 import { blobKey, sha256Hex, type ObjectStore } from '#core/storage'
 import { digestAt, type StreamIndex } from './stream-index.ts'
@@ -89,10 +89,14 @@ async function readBlock(store: ObjectStore, index: StreamIndex, block: number):
   const last = index.blockStarts[block + 1]! - 1
   const start = index.offset[first]!
   const place = index.places[index.place[first]!]!
-  if ('uri' in place) {
-    const facts = { digest: digestAt(index, first), pack: null, offset: 0, sizeBytes: index.size[first]!, ...place }
-    return readImage(store, facts as ImageFacts)
-  }
+  if ('uri' in place)
+    return readImage(store, {
+      digest: digestAt(index, first),
+      pack: null,
+      offset: 0,
+      sizeBytes: index.size[first]!,
+      ...place,
+    })
   return store.getRange(blobKey(place.sha256), start, index.offset[last]! + index.size[last]! - start)
 }
 
