@@ -1,8 +1,26 @@
 /** Image sets as immutable, content-addressed versions: look-up, labels, and the pixels that models see. */
 
+export {
+  currentPack,
+  deletedImages,
+  readDeletion,
+  readPack,
+  recordDeletion,
+  refuseDeleted,
+  replacePack,
+  type Deletion,
+} from './deleted.ts'
 export { everyTenth, forEachInFlight } from './in-flight.ts'
 export { commitLabels } from './labels.ts'
-export { readImage, readImages, writePacks, type ImagePlace, type PackPlace, type StoredImage } from './packs.ts'
+export {
+  PackWriter,
+  readImage,
+  readImages,
+  writePacks,
+  type ImagePlace,
+  type PackPlace,
+  type StoredImage,
+} from './packs.ts'
 export { pixelMatrix, readPixelRows, type PixelMatrix } from './pixel-matrix.ts'
 export {
   datasetHistory,

@@ -81,15 +81,9 @@ export function versionKey(dataset: string, version: string): string {
 
 /** @throws {PlatformError} `DATASET_NOT_FOUND`; `DATASET_FORMAT_UNKNOWN` where a newer Gyre made the version. */
 export async function readManifest(store: ObjectStore, dataset: string, version: string): Promise<Manifest> {
-  const bytes = await store.get(versionKey(dataset, version)).catch((error: unknown) => {
-    if (!isPlatformError(error) || error.code !== 'OBJECT_NOT_FOUND') throw error
-    throw new PlatformError(
-      'DATASET_NOT_FOUND',
-      `dataset ${dataset} has no version ${version}`,
-      { dataset, version },
-      { cause: error },
-    )
-  })
+  const bytes = await readKept(store, dataset, version)
+  if (!bytes)
+    throw new PlatformError('DATASET_NOT_FOUND', `dataset ${dataset} has no version ${version}`, { dataset, version })
   const manifest = JSON.parse(Buffer.from(bytes).toString()) as Manifest | FirstManifest
   if (manifest.format === 2) return manifest
   if (manifest.format === undefined) return upgraded(manifest)
@@ -98,6 +92,18 @@ export async function readManifest(store: ObjectStore, dataset: string, version:
     `version ${version} of ${dataset} has format ${String(manifest['format'])}, this Gyre reads up to 2; use a newer one`,
     { dataset, version },
   )
+}
+
+/** Also from the trash, where a version is whole until it goes for good; once more, since it may be brought back meanwhile. */
+async function readKept(store: ObjectStore, dataset: string, version: string): Promise<Uint8Array | null> {
+  const place = versionKey(dataset, version)
+  for (const key of [place, `trash/versions/${dataset}/${version}.json`, place])
+    try {
+      return await store.get(key)
+    } catch (error) {
+      if (!isPlatformError(error) || error.code !== 'OBJECT_NOT_FOUND') throw error
+    }
+  return null
 }
 
 function upgraded({ facts, labels, ...manifest }: FirstManifest): Manifest {

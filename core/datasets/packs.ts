@@ -5,7 +5,8 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { PlatformError } from '#core/errors'
-import { blobKey, putBlobFile, sha256Hex, type ObjectStore } from '#core/storage'
+import { putBlobFile, sha256Hex, type ObjectStore } from '#core/storage'
+import { readPack, refuseDeleted } from './deleted.ts'
 import type { ImageFacts } from './types.ts'
 
 export const MAX_PACK_BYTES = 256 * 1024 * 1024
@@ -148,9 +149,9 @@ export interface StoredImage {
 /** Where the bytes of an image lie. */
 export type ImagePlace = Pick<ImageFacts, 'digest' | 'pack' | 'offset' | 'sizeBytes' | 'uri' | 'etag'>
 
-/** @throws {PlatformError} `OBJECT_CORRUPT` when the bytes do not have the digest of the row. */
+/** @throws {PlatformError} `OBJECT_CORRUPT` when the bytes do not have the digest of the row; `IMAGE_DELETED`. */
 export async function readImage(store: ObjectStore, facts: ImagePlace): Promise<Uint8Array> {
-  return checked(facts, await store.getRange(blobKey(packOf(facts)), facts.offset, facts.sizeBytes))
+  return checked(store, facts, await readPack(store, packOf(facts), facts.offset, facts.sizeBytes))
 }
 
 function packOf({ digest, pack }: ImagePlace): string {
@@ -168,11 +169,15 @@ export async function* readImages(store: ObjectStore, images: readonly ImageFact
     const first = inPackOrder[from]!
     const last = inPackOrder[to - 1]!
     const start = first.offset
-    const bytes = await store.getRange(blobKey(packOf(first)), start, last.offset + last.sizeBytes - start)
+    const bytes = await readPack(store, packOf(first), start, last.offset + last.sizeBytes - start)
     for (const facts of inPackOrder.slice(from, to))
       yield {
         digest: facts.digest,
-        bytes: checked(facts, bytes.subarray(facts.offset - start, facts.offset - start + facts.sizeBytes)),
+        bytes: await checked(
+          store,
+          facts,
+          bytes.subarray(facts.offset - start, facts.offset - start + facts.sizeBytes),
+        ),
       }
     from = to
   }
@@ -191,8 +196,9 @@ function endOfRead(images: readonly ImageFacts[], from: number): number {
   return to
 }
 
-function checked({ digest, pack }: ImagePlace, bytes: Uint8Array): Uint8Array {
+async function checked(store: ObjectStore, { digest, pack }: ImagePlace, bytes: Uint8Array): Promise<Uint8Array> {
   if (sha256Hex(bytes) === digest) return bytes
+  await refuseDeleted(store, digest)
   throw new PlatformError(
     'OBJECT_CORRUPT',
     `image ${digest} in pack ${pack} does not have its digest; restore the pack from a backup`,

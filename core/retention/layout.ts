@@ -42,7 +42,7 @@ const HOLDS_NOTHING = [
   /^gc\//,
   /^trash\/(blobs|verdicts)\//,
   /^leases\//,
-  /^datasets\/deleted\//,
+  /^deleted\//,
   /^runs\/[^/]+\/logs\//,
   /^jobs\/[^/]+\/[^/]+\/log\//,
   /^captures\//,

@@ -7,8 +7,16 @@ import type { ListOptions, ObjectInfo, ObjectKey, ObjectStore } from '#core/stor
 
 export class Killed extends Error {}
 
+/** Sleeps before its call with this number, for so many nights. */
+export interface Nap {
+  readonly beforeCall: number
+  readonly nights: number
+}
+
 interface Turn {
   readonly actor: string
+  /** Nights to sleep before it waits. */
+  nights: number
   take(): void
   kill(): void
 }
@@ -16,6 +24,8 @@ interface Turn {
 export class Interleaving {
   readonly #waiting: Turn[] = []
   readonly #killed = new Set<string>()
+  readonly #naps = new Map<string, Nap>()
+  readonly #calls = new Map<string, number>()
   #active = 0
 
   /** The store as one actor sees it: every call waits for its turn. */
@@ -39,8 +49,10 @@ export class Interleaving {
   }
 
   /** Starts an actor; what it dies of is the test's to hear, but for being killed. */
-  start(actor: string, work: () => Promise<unknown>): Promise<void> {
+  start(actor: string, work: () => Promise<unknown>, nap?: Nap): Promise<void> {
     this.#active += 1
+    this.#calls.set(actor, 0)
+    if (nap) this.#naps.set(actor, nap)
     this.#killed.delete(actor)
     return work()
       .then(() => undefined)
@@ -50,13 +62,20 @@ export class Interleaving {
       .finally(() => (this.#active -= 1))
   }
 
-  /** Lets the call with this number, counted round the calls that wait, take place. @returns false when none waits. */
+  /** Lets the call with this number, counted round the calls that are awake, take place. @returns false when none is. */
   async step(number: number): Promise<boolean> {
     await this.#settle()
-    const [turn] = this.#waiting.splice(number % Math.max(1, this.#waiting.length), 1)
-    turn?.take()
+    const awake = this.#waiting.filter(({ nights }) => nights === 0)
+    const turn = awake[number % Math.max(1, awake.length)]
+    if (!turn) return false
+    this.#waiting.splice(this.#waiting.indexOf(turn), 1)
+    turn.take()
     await flush()
-    return turn !== undefined
+    return true
+  }
+
+  passNight(): void {
+    for (const turn of this.#waiting) turn.nights = Math.max(0, turn.nights - 1)
   }
 
   /** As kill −9: no call of the actor takes place any more. */
@@ -70,13 +89,18 @@ export class Interleaving {
     await flush()
   }
 
+  /** Until all have ended, or sleep. */
   async finish(): Promise<void> {
-    while (this.#active > 0) await this.step(0)
+    while (await this.step(0));
   }
 
   #turn(actor: string): Promise<void> {
     if (this.#killed.has(actor)) return Promise.reject(new Killed())
-    return new Promise((take, reject) => this.#waiting.push({ actor, take, kill: () => reject(new Killed()) }))
+    const call = this.#calls.get(actor) ?? 0
+    this.#calls.set(actor, call + 1)
+    const nap = this.#naps.get(actor)
+    const nights = nap?.beforeCall === call ? nap.nights : 0
+    return new Promise((take, reject) => this.#waiting.push({ actor, nights, take, kill: () => reject(new Killed()) }))
   }
 
   /** Until somebody waits for a turn, or nobody is left: some wait for a timer. */
