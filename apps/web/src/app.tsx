@@ -4,10 +4,19 @@ import { Empty, Failure, Page } from './parts/page.tsx'
 import { Home } from './pages/home.tsx'
 
 /** Pages other than the first are fetched when they are first opened. */
-const page = (path: string, load: () => Promise<{ default: React.ComponentType }>): RouteObject => ({
-  path,
-  lazy: async () => ({ Component: (await load()).default }),
-})
+type Load = () => Promise<{ default: React.ComponentType }>
+const lazy = (load: Load) => ({ lazy: async () => ({ Component: (await load()).default }) })
+const page = (path: string, load: Load): RouteObject => ({ path, ...lazy(load) })
+
+const dataset: RouteObject = {
+  path: 'datasets/:name',
+  ...lazy(() => import('./datasets/frame.tsx')),
+  children: [
+    { index: true, ...lazy(() => import('./datasets/images-page.tsx')) },
+    page('map', () => import('./datasets/map-page.tsx')),
+    page('similar', () => import('./datasets/similar-page.tsx')),
+  ],
+}
 
 function Lost() {
   return (
@@ -37,7 +46,7 @@ export const router = createBrowserRouter([
         children: [
           { index: true, element: <Home /> },
           page('datasets', () => import('./pages/datasets.tsx')),
-          page('datasets/:name', () => import('./pages/dataset.tsx')),
+          dataset,
           page('labelling', () => import('./pages/sessions.tsx')),
           page('labelling/:id', () => import('./labelling/labelling-page.tsx')),
           // The short form that the command line prints.

@@ -8,6 +8,8 @@ export class ApiProblem extends Error {
     readonly status: number,
     message: string,
     readonly remedy: string | null,
+    /** The whole problem document, for calls that answer a refusal with more than words. */
+    readonly details: Readonly<Record<string, unknown>> = {},
   ) {
     super(message)
   }
@@ -18,18 +20,33 @@ export class ApiProblem extends Error {
   }
 }
 
-export const get = <T>(path: string): Promise<T> => call<T>('GET', path)
+export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => call<T>('GET', path, undefined, signal)
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body)
+export const put = <T>(path: string, body: unknown): Promise<T> => call<T>('PUT', path, body)
+export const remove = (path: string): Promise<void> => call<void>('DELETE', path)
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** The bytes of an answer that is no JSON. */
+export async function getBytes(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+  return (
+    await answerTo(path, { headers: { accept: 'application/octet-stream' }, signal: signal ?? null })
+  ).arrayBuffer()
+}
+
+async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   // Forms and files carry a content type of their own.
   const raw = body instanceof FormData || body instanceof Blob
-  const init: RequestInit = { method, headers: { accept: 'application/json' } }
+  const init: RequestInit = { method, headers: { accept: 'application/json' }, signal: signal ?? null }
   if (body !== undefined) {
     init.body = raw ? body : JSON.stringify(body)
     if (!raw) init.headers = { ...init.headers, 'content-type': 'application/json' }
   }
-  const answer = await fetch(path, init).catch(() => {
+  const answer = await answerTo(path, init)
+  return (answer.status === 204 ? undefined : await answer.json()) as T
+}
+
+async function answerTo(path: string, init: RequestInit): Promise<Response> {
+  const answer = await fetch(path, init).catch((error: unknown) => {
+    if (init.signal?.aborted) throw error
     throw new ApiProblem(
       'UNREACHABLE',
       0,
@@ -38,16 +55,22 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
     )
   })
   if (!answer.ok) throw await problemOf(answer)
-  return (answer.status === 204 ? undefined : await answer.json()) as T
+  return answer
 }
 
 async function problemOf(answer: Response): Promise<ApiProblem> {
-  const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string; remedy?: string }
+  const problem = (await answer.json().catch(() => ({}))) as {
+    readonly [key: string]: unknown
+    readonly code?: string
+    readonly detail?: string
+    readonly remedy?: string
+  }
   return new ApiProblem(
     problem.code ?? 'INTERNAL',
     answer.status,
     problem.detail ?? `The server answered ${answer.status}.`,
     problem.remedy ?? null,
+    problem,
   )
 }
 

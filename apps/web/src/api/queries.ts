@@ -52,7 +52,8 @@ export const useHealth = () => useThing<Health>('/api/health', false)
 export const useMe = () => useThing<Me>('/api/me', false)
 export const usePeople = (enabled: boolean) => useThing<readonly Person[]>('/api/users', CALM_MS, enabled)
 export const useDatasets = () => useThing<readonly DatasetSummary[]>('/api/datasets')
-export const useDataset = (name: string) => useThing<DatasetDetail>(`/api/datasets/${segment(name)}`)
+export const useDataset = (name: string, ref = 'latest', enabled = true) =>
+  useThing<DatasetDetail>(`/api/datasets/${segment(name)}?ref=${segment(ref)}`, CALM_MS, enabled)
 export const useSessions = () => useThing<readonly Session[]>('/api/sessions', LIVE_MS)
 /** Sessions that wait for people now. */
 export function useOpenSessions(): readonly Session[] {
