@@ -10,3 +10,14 @@ export {
   type FindingKind,
   type HealthReport,
 } from './report.ts'
+export { actOnFinding, type FindingAction } from './act.ts'
+export {
+  migrateSchema,
+  previewMigration,
+  schemaOf,
+  setSchema,
+  type MigrationPlan,
+  type MigrationRequest,
+  type ShownSchema,
+} from './label-schema.ts'
+export { operation, planMigration, type Operation } from './migration.ts'

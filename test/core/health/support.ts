@@ -1,5 +1,5 @@
 /** What the tests of health share: textured images, sets of them as datasets, checks. */
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { inspectImage } from '#core/images'
 import { checkHealth, readReport, type Finding, type FindingKind, type HealthReport } from '#core/health'
 import { commitChange, readLatest, type ImageLabel, type Split, type StoredFacts } from '#core/datasets'
@@ -14,7 +14,7 @@ export interface Made {
   readonly format?: 'png' | 'jpeg'
   readonly camera?: string
   /** What is done to the picture before it is written. */
-  readonly spoil?: (pixels: sharp.Sharp) => sharp.Sharp
+  readonly spoil?: (pixels: Sharp) => Sharp
 }
 
 /** A colourful picture with texture, of its own for each seed. */
