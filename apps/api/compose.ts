@@ -6,10 +6,14 @@ import { blobKey, type ObjectStore } from '#core/storage'
 import { approvalsOf } from './adapters/approvals.ts'
 import { batchesOf } from './adapters/batches.ts'
 import { blobsOf } from './adapters/blobs.ts'
+import { datasetCatalogOf } from './adapters/dataset-catalog.ts'
+import { healthOf } from './adapters/dataset-health.ts'
+import { neighboursOf, streamsOf } from './adapters/dataset-neighbours.ts'
 import { datasetsOf } from './adapters/datasets.ts'
 import { endpointsOf } from './adapters/endpoints.ts'
 import { createDoorkeeper } from '#core/identity'
 import { identityOf } from './adapters/identity.ts'
+import { keepCatalogs } from './adapters/kept-catalogs.ts'
 import { peopleOf } from './adapters/people.ts'
 import { modelsOf } from './adapters/models.ts'
 import { runDetailsOf } from './adapters/run-details.ts'
@@ -26,12 +30,15 @@ export interface Parts {
   readonly servicesOnCluster: boolean
   /** Where people reach this server, and with it the endpoints; left out: where the gateway answers. */
   readonly pageUrl?: string | null
+  /** A local folder for catalogs of dataset versions; one of temporary files where left out. */
+  readonly catalogDir?: string
   /** How long a login in a browser lasts; as `core/identity` says where left out. */
   readonly sessionMs?: number
 }
 
 export function composePorts(parts: Parts): ApiPorts {
   const { store, engine, triggers, ownerToken, gatewayUrl, servicesOnCluster, pageUrl = null, sessionMs } = parts
+  const catalogs = keepCatalogs(store, parts.catalogDir === undefined ? {} : { cacheDir: parts.catalogDir })
   const doorkeeper = createDoorkeeper(store, { door: 'api' })
   return {
     engine,
@@ -41,7 +48,11 @@ export function composePorts(parts: Parts): ApiPorts {
     blobs: blobsOf(store),
     identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),
     people: peopleOf(store, doorkeeper),
-    datasets: datasetsOf(store),
+    datasets: datasetsOf(store, catalogs),
+    catalog: datasetCatalogOf(store, catalogs),
+    neighbours: neighboursOf(store),
+    health: healthOf(store, engine),
+    streams: streamsOf(store),
     sessions: sessionsOf(store),
     models: modelsOf(store),
     endpoints: endpointsOf(store, { gatewayUrl, shownUrl: pageUrl, onCluster: servicesOnCluster }),

@@ -45,6 +45,7 @@ export interface ApiConfig {
   readonly projectDir: string
   readonly bundleDir: string
   readonly uploadsDir: string
+  readonly catalogDir: string
   /** The file with the local owner's token; null where people log in by name only. */
   readonly ownerTokenFile: string | null
   readonly webDir: string
@@ -75,6 +76,7 @@ export function readConfig(env: NodeJS.ProcessEnv): ApiConfig {
     projectDir: values.GYRE_PROJECT_DIR ?? installationRoot(),
     bundleDir: path.join(state, 'bundles'),
     uploadsDir: path.join(state, 'uploads'),
+    catalogDir: path.join(state, 'catalogs'),
     ownerTokenFile: values.GYRE_STATE && path.join(values.GYRE_STATE, 'owner-token'),
     webDir: path.join(installationRoot(), 'dist/web'),
     listen: { host: values.GYRE_LISTEN, port: values.GYRE_PORT },

@@ -52,6 +52,7 @@ async function run(config: ApiConfig): Promise<void> {
   const ports = composePorts({
     ...{ store, engine, triggers, gatewayUrl, servicesOnCluster, pageUrl: config.pageUrl, ...lifetime },
     ownerToken: ownerToken?.trim() || null,
+    catalogDir: config.catalogDir,
   })
   const server = await buildServer(ports, {
     log,

@@ -7,6 +7,9 @@ import type { Payload } from '@temporalio/common'
 import type { ImageDrop } from '#core/batch'
 import type { Traffic } from '#core/compute'
 import type { Action, Door, TokenFacts } from '#core/identity'
+import type { Split } from '#core/datasets'
+import type { SimilarImage } from '#core/neighbours'
+import type { StreamDescription } from '#core/streaming'
 import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/runs'
 import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
@@ -15,15 +18,26 @@ import type { BlobRef } from '#core/steps'
 import type { Fire } from '#core/triggers'
 import type {
   BatchView,
+  CatalogPage,
   DatasetDetail,
   DatasetSummary,
   EndpointDetail,
   EndpointView,
+  FacetPage,
+  FindingAction,
+  HealthCheck,
+  HealthView,
+  ImageChange,
   ImagePage,
+  MigratedView,
   ModelDetail,
   ModelSummary,
+  NewSchema,
   Principal,
   Role,
+  SavedView,
+  SchemaMigration,
+  SchemaView,
   SessionRecord,
   TriggerView,
   WaitingApproval,
@@ -34,6 +48,9 @@ export const BATCH_PIPELINE = 'batch-task'
 /** The pipelines behind roll-outs and the end of endpoints. */
 export const ROLL_OUT_PIPELINE = 'roll-out'
 export const REMOVE_PIPELINE = 'remove-endpoint'
+
+/** The pipeline behind checks of the health of a dataset. */
+export const HEALTH_PIPELINE = 'dataset-health'
 
 export interface IdentityPort {
   /** The person behind a token, or null when it is unknown, expired or withdrawn. */
@@ -77,6 +94,63 @@ export interface DatasetPort {
   images(name: string, query: ImageQuery): Promise<ImagePage>
   /** The stored bytes of one image of the dataset, whatever version holds it. */
   bytes(name: string, digest: string): Promise<Uint8Array>
+}
+
+/** Conditions throw `INVALID_INPUT`; views throw `VIEW_NOT_FOUND`. */
+export interface CatalogPort {
+  rows(
+    name: string,
+    query: {
+      readonly ref: string
+      readonly where?: string | undefined
+      readonly order?: string | undefined
+      readonly from: number
+      readonly count: number
+    },
+  ): Promise<CatalogPage>
+  facets(name: string, query: { readonly ref: string; readonly where?: string | undefined }): Promise<FacetPage>
+  views(name: string): Promise<readonly SavedView[]>
+  view(name: string, view: string): Promise<SavedView>
+  saveView(name: string, view: Pick<SavedView, 'name' | 'where' | 'note'>, by: string): Promise<void>
+  removeView(name: string, view: string, by: string): Promise<void>
+  /** Makes a version of the one that was looked at; `images` counts what it changed. */
+  change(name: string, change: ImageChange, by: string): Promise<{ version: string; images: number }>
+}
+
+/** Throws `DATASET_NOT_MAPPED` where nobody has indexed the version's similar images. */
+export interface NeighbourPort {
+  /** Those most like one of the version, without itself, best first. */
+  toImage(
+    name: string,
+    query: { readonly ref: string; readonly digest: string; readonly count: number },
+  ): Promise<readonly SimilarImage[]>
+  /** Those most like an image file. */
+  toBytes(
+    name: string,
+    query: { readonly ref: string; readonly count: number },
+    image: Uint8Array,
+  ): Promise<readonly SimilarImage[]>
+  /** float32 [images, 2] in ascending order of digest. */
+  map(name: string, ref: string): Promise<Float32Array>
+}
+
+export interface StreamPort {
+  describe(
+    name: string,
+    query: { readonly ref: string; readonly split: Split | 'all'; readonly unlabelled: boolean },
+  ): Promise<StreamDescription>
+}
+
+/** Reports throw `HEALTH_NOT_CHECKED`; schemas and migrations that do not fit throw `INVALID_INPUT`. */
+export interface HealthPort {
+  report(name: string, query: { readonly ref: string; readonly against?: string | undefined }): Promise<HealthView>
+  /** Starts a check. */
+  check(name: string, params: HealthCheck, by: string): Promise<{ run: string }>
+  /** Makes a version in which something was done about the images of a finding. */
+  act(name: string, action: FindingAction, by: string): Promise<{ version: string; images: number }>
+  schema(name: string, ref: string): Promise<SchemaView>
+  setSchema(name: string, schema: NewSchema, by: string): Promise<{ version: string }>
+  migrate(name: string, migration: SchemaMigration, by: string): Promise<MigratedView>
 }
 
 export interface SessionPort {
@@ -202,6 +276,10 @@ export interface ApiPorts {
   readonly identity: IdentityPort
   readonly people: PeoplePort
   readonly datasets: DatasetPort
+  readonly catalog: CatalogPort
+  readonly neighbours: NeighbourPort
+  readonly health: HealthPort
+  readonly streams: StreamPort
   readonly sessions: SessionPort
   readonly models: ModelPort
   readonly endpoints: EndpointPort

@@ -4,7 +4,9 @@
  */
 
 import { z } from 'zod'
+import { findingKinds, healthReport, operation } from '#core/health'
 import { ROLES } from '#core/identity'
+import { artifacts } from '#core/steps'
 
 /** A name in an address; its form is checked where the thing is looked up, so that a wrong one is "not found". */
 const segment = z.string().min(1).max(128)
@@ -181,6 +183,131 @@ export const imageRow = z.object({
 
 export const imagePage = z.object({ images: z.array(imageRow).readonly(), next: z.string().nullable() })
 
+export const byView = z.object({ name: segment, view: segment })
+
+/** One image in one version; `row` counts from 0 in the order that was asked for. */
+export const catalogRow = z.object({
+  row: z.number(),
+  digest: z.string(),
+  width: z.number(),
+  height: z.number(),
+  sizeBytes: z.number(),
+  format: z.string(),
+  source: z.string(),
+  uri: z.string().nullable(),
+  group: z.string(),
+  split: z.enum(['train', 'test']),
+  label: z.string().nullable(),
+  tags: z.array(z.string()).readonly().nullable(),
+  /** Canonical JSON object. */
+  attributes: z.string().nullable(),
+  origin: imageRow.shape.origin,
+  humanSeen: z.boolean(),
+  randomDraw: z.boolean(),
+  excluded: z.string().nullable(),
+  /** How many, and of which classes. */
+  boxes: z.number(),
+  boxClasses: z.array(z.string()).readonly().nullable(),
+  brightness: z.number().nullable(),
+  contrast: z.number().nullable(),
+  blur: z.number().nullable(),
+  entropy: z.number().nullable(),
+  colour: z.number().nullable(),
+  camera: z.string().nullable(),
+  takenAt: z.string().nullable(),
+})
+
+export const catalogPage = z.object({ version: z.string(), total: z.number(), rows: z.array(catalogRow).readonly() })
+
+export const facetPage = z.object({
+  total: z.number(),
+  facets: z
+    .array(
+      z.object({
+        column: z.string(),
+        kind: z.enum(['values', 'histogram']),
+        buckets: z
+          .array(
+            z.union([
+              z.object({ value: z.union([z.string(), z.boolean(), z.null()]), images: z.number() }),
+              z.object({ from: z.number(), to: z.number(), images: z.number() }),
+            ]),
+          )
+          .readonly(),
+        more: z.boolean(),
+      }),
+    )
+    .readonly(),
+})
+
+export const savedView = z.object({
+  name: z.string(),
+  where: z.string(),
+  note: z.string(),
+  at: z.string(),
+  by: z.string(),
+})
+
+const meant = {
+  version: z.string().min(1).max(128).describe('The version that was looked at: its digest, or a ref'),
+  where: z.string().min(1).max(4_000).optional().describe('Condition; give this or digests'),
+  digests: z.array(digest).min(1).max(100_000).optional(),
+  reason: z.string().min(1).max(1_000),
+}
+
+/** What is done to images that fit a condition, or to named ones. */
+export const imageChange = z.discriminatedUnion('action', [
+  z.object({ ...meant, action: z.enum(['exclude', 'include', 'ask']) }),
+  z.object({ ...meant, action: z.literal('label'), label: z.string().min(1).max(60) }),
+  z.object({ ...meant, action: z.enum(['tag', 'untag']), label: z.string().min(1).max(60).describe('The tag') }),
+])
+
+/** A report of the health of a version; `html` is the digest of its page under `/api/reports`. */
+export const healthView = healthReport.extend({ at: z.string(), by: z.string(), html: digest })
+
+const version = z.string().min(1).max(128).default('latest').describe('A version by its digest, or a ref')
+const reason = z.string().min(1).max(1_000).describe('Why, for the history')
+
+export const healthCheck = z.object({
+  ref: version,
+  against: z.string().min(1).max(128).optional().describe('A ref or version of this dataset to compare with'),
+  labels: z.boolean().default(true).describe('Whether labels are held against embeddings'),
+})
+
+export const findingAction = z.object({
+  version,
+  finding: z.enum(findingKinds),
+  action: z.enum(['exclude', 'include', 'ask']),
+  reason: reason.optional(),
+})
+
+const labelSchema = z.object({
+  task: z.enum(['single', 'multi', 'ordinal']),
+  classes: z.array(z.string()).readonly(),
+  boxes: z.array(z.string()).readonly().nullable(),
+  attributes: z.record(z.string(), z.union([z.enum(['text', 'number', 'boolean']), z.array(z.string()).readonly()])),
+})
+
+export const schemaView = z.object({ version: digest, schema: labelSchema, isSet: z.boolean() })
+
+export const newSchema = z.object({ version, schema: labelSchema, reason })
+
+export const schemaMigration = z.object({
+  version,
+  of: z.enum(['labels', 'boxes']).default('labels'),
+  operations: z.array(operation).min(1).max(1_000),
+  preview: z.boolean().default(false).describe('Only says what it would do'),
+  reason,
+})
+
+export const migratedView = z.object({
+  /** The one that was made, or the one that a preview looked at. */
+  version: digest,
+  schema: labelSchema,
+  moves: z.array(z.object({ from: z.string(), to: z.string(), images: z.number() })).readonly(),
+  needsPerson: z.object({ images: z.number(), digests: z.array(digest).readonly(), list: artifacts.blobRef.nullable() }),
+})
+
 export const sessionState = z.object({
   session: z.string(),
   status: z.enum(['open', 'certified', 'stopped', 'finished']),
@@ -327,6 +454,17 @@ export type WaitingApproval = z.infer<typeof waitingApproval>
 export type DatasetSummary = z.infer<typeof datasetSummary>
 export type DatasetDetail = z.infer<typeof datasetDetail>
 export type ImagePage = z.infer<typeof imagePage>
+export type CatalogPage = z.infer<typeof catalogPage>
+export type FacetPage = z.infer<typeof facetPage>
+export type SavedView = z.infer<typeof savedView>
+export type ImageChange = z.infer<typeof imageChange>
+export type HealthView = z.infer<typeof healthView>
+export type HealthCheck = z.infer<typeof healthCheck>
+export type FindingAction = z.infer<typeof findingAction>
+export type SchemaView = z.infer<typeof schemaView>
+export type NewSchema = z.infer<typeof newSchema>
+export type SchemaMigration = z.infer<typeof schemaMigration>
+export type MigratedView = z.infer<typeof migratedView>
 export type SessionRecord = z.infer<typeof sessionRecord>
 export type ModelSummary = z.infer<typeof modelSummary>
 export type ModelDetail = z.infer<typeof modelDetail>

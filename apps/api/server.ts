@@ -26,6 +26,9 @@ import { problemHandler, sendProblem } from './problem.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { batchRoutes } from './routes/batches.ts'
 import { codecRoutes } from './routes/codec.ts'
+import { datasetCatalogRoutes } from './routes/dataset-catalog.ts'
+import { datasetHealthRoutes } from './routes/dataset-health.ts'
+import { datasetNeighbourRoutes } from './routes/dataset-neighbours.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { modelRoutes } from './routes/models.ts'
@@ -125,6 +128,9 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     triggerRoutes,
     runDetailRoutes,
     datasetRoutes,
+    datasetCatalogRoutes,
+    datasetNeighbourRoutes,
+    datasetHealthRoutes,
     peopleRoutes,
     sessionRoutes,
     modelRoutes,

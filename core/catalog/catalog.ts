@@ -7,6 +7,7 @@
  */
 import { rm } from 'node:fs/promises'
 import type { DatasetVersion } from '#core/steps'
+import type { ImagePlace } from '#core/datasets'
 import { openTableSession, type TableSession } from '#core/tables'
 import { COLUMNS } from './columns.ts'
 import { readCondition } from './condition.ts'
@@ -52,17 +53,6 @@ export interface PageOptions {
   /** Row number of the first one, from 0 in this order, and how many at most. */
   readonly from: number
   readonly count: number
-}
-
-/** Where the bytes of an image lie. */
-export interface ImagePlace {
-  readonly digest: string
-  readonly pack: string | null
-  readonly offset: number
-  readonly sizeBytes: number
-  readonly format: CatalogRow['format']
-  readonly uri: string | null
-  readonly etag: string | null
 }
 
 export interface Page {
@@ -191,7 +181,7 @@ class OpenCatalog implements Catalog {
     return this.#answer(async () => {
       if (!DIGEST.test(digest)) return null
       const [place] = await this.session.query<Omit<ImagePlace, 'digest'>>(
-        `SELECT pack, "offset", "sizeBytes", format, uri, etag FROM images WHERE digest = unhex('${digest}')`,
+        `SELECT pack, "offset", "sizeBytes", uri, etag FROM images WHERE digest = unhex('${digest}')`,
       )
       return place ? { digest, ...place } : null
     })

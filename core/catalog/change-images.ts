@@ -13,8 +13,8 @@ import { loadSelection, type Selection } from './selection.ts'
  */
 export type ImageAction =
   | { readonly action: 'exclude' | 'include' | 'ask' }
-  | { readonly action: 'label'; readonly label: string }
-  | { readonly action: 'tag' | 'untag'; readonly tag: string }
+  /** The class, or the word. */
+  | { readonly action: 'label' | 'tag' | 'untag'; readonly label: string }
 
 export interface ChangeOptions {
   readonly by: string
@@ -92,17 +92,17 @@ function sqlOf(
           }
     }
     case 'tag': {
-      const tag = textLiteral(change.tag)
+      const tag = textLiteral(change.label)
       return {
         columns: `list_sort(list_append(coalesce(tags, []), ${tag})) AS tags`,
         touches: `NOT coalesce(list_contains(tags, ${tag}), false)`,
       }
     }
     case 'untag': {
-      const rest = `list_filter(tags, held -> held <> ${textLiteral(change.tag)})`
+      const rest = `list_filter(tags, held -> held <> ${textLiteral(change.label)})`
       return {
         columns: `CASE WHEN len(${rest}) > 0 THEN ${rest} END AS tags`,
-        touches: `list_contains(tags, ${textLiteral(change.tag)})`,
+        touches: `list_contains(tags, ${textLiteral(change.label)})`,
       }
     }
   }

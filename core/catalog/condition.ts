@@ -107,7 +107,6 @@ const boolean = (sql: string, node: Syntax, { condition }: Walk): Term => ({
   byte: byteOf(node, condition),
 })
 
- 
 async function column(node: Syntax, { condition }: Walk): Promise<Term> {
   const names = node['column_names'] as readonly string[]
   const byte = byteOf(node, condition)
@@ -129,7 +128,6 @@ function attributeSql(name: string): string {
   return `json_extract_string(attributes, ${textLiteral(pointer)})`
 }
 
- 
 async function constant(node: Syntax, { condition }: Walk): Promise<Term> {
   const { type, is_null, value } = node['value'] as { type: ValueType; is_null: boolean; value: unknown }
   const byte = byteOf(node, condition)

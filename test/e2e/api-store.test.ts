@@ -49,6 +49,7 @@ beforeAll(async () => {
       ownerToken: 'the-key-of-the-folder',
       gatewayUrl: 'http://127.0.0.1:9',
       servicesOnCluster: false,
+      catalogDir: path.join(root, 'catalogs'),
     }),
     { log: silentLogger(), webDir: null, uploadsDir, hosts: [], version: '0.1.0', temporalUi: null },
   )

@@ -22,7 +22,11 @@ import type {
   StepReport,
 } from '#core/runs'
 import { blobsOf } from '../../apps/api/adapters/blobs.ts'
+import { healthOf } from '../../apps/api/adapters/dataset-health.ts'
+import { neighboursOf, streamsOf } from '../../apps/api/adapters/dataset-neighbours.ts'
 import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
+import { datasetCatalogOf } from '../../apps/api/adapters/dataset-catalog.ts'
+import { keepCatalogs } from '../../apps/api/adapters/kept-catalogs.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
 import { runDetailsOf } from '../../apps/api/adapters/run-details.ts'
 import type { ApiPorts, IdentityPort, TriggerPort } from '../../apps/api/ports.ts'
@@ -438,6 +442,9 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     store,
     runDetails: runDetailsOf(store, engine),
     blobs: blobsOf(store),
+    neighbours: neighboursOf(store),
+    health: healthOf(store, engine),
+    streams: streamsOf(store),
     identity: new FakeIdentity(),
     approvals: approvalsOf(questions, engine),
     triggers: NO_TRIGGERS,
@@ -498,6 +505,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
         return image.bytes
       },
     },
+    catalog: datasetCatalogOf(store, keepCatalogs(store)),
     sessions: {
       async list() {
         return empty ? [] : [SESSION_RECORD]

@@ -1,36 +1,30 @@
+import { listDatasets, datasetHistory, readImage, resolveVersion, withTables } from '#core/datasets'
+import type { CatalogRow } from '#core/catalog'
 import { PlatformError } from '#core/errors'
-import {
-  datasetHistory,
-  listDatasets,
-  openVersion,
-  resolveVersion,
-  type DatasetReader,
-  type ImageFacts,
-  type ImageLabel,
-} from '#core/datasets'
+import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import type { DatasetPort } from '../ports.ts'
 import type { DatasetDetail } from '../schemas.ts'
+import type { KeptCatalogs } from './kept-catalogs.ts'
 
-/** Versions whose tables are kept in memory; they never change, so only the room is limited. */
-const KEPT_VERSIONS = 4
+/** Counts of versions, which never change; so only the room is limited. */
 const KEPT_SUMMARIES = 1_000
 
 type Summary = Pick<DatasetDetail, 'labelled' | 'humanSeen' | 'excluded' | 'splits' | 'classes'>
 
-/** Datasets as the store has them. Tables of a version are read once and paged by digest. */
-export function datasetsOf(store: ObjectStore): DatasetPort {
-  const readers = new Kept<Promise<DatasetReader>>(KEPT_VERSIONS)
-  const summaries = new Kept<Promise<Summary>>(KEPT_SUMMARIES)
+/** Datasets as the store has them; images and their bytes are found through the catalogs of versions. */
+export function datasetsOf(store: ObjectStore, catalogs: KeptCatalogs): DatasetPort {
+  const summaries = new Map<string, Promise<Summary>>()
 
-  const open = (dataset: string, version: string): Promise<DatasetReader> =>
-    readers.get(`${dataset}@${version}`, () => openVersion(store, { dataset, version }))
-  const openRef = async (name: string, ref: string): Promise<DatasetReader> => {
-    const { dataset, version } = await resolveVersion(store, `${name}@${ref}`)
-    return open(dataset, version)
+  const summaryOf = (dataset: string, version: string): Promise<Summary> => {
+    const key = `${dataset}@${version}`
+    const kept = summaries.get(key) ?? summarise(store, { dataset, version })
+    summaries.delete(key)
+    summaries.set(key, kept)
+    kept.catch(() => summaries.delete(key))
+    for (const oldest of summaries.keys()) if (summaries.size > KEPT_SUMMARIES) summaries.delete(oldest)
+    return kept
   }
-  const summaryOf = (dataset: string, version: string): Promise<Summary> =>
-    summaries.get(`${dataset}@${version}`, async () => summarise(await (await open(dataset, version)).labels()))
 
   return {
     async list() {
@@ -44,7 +38,7 @@ export function datasetsOf(store: ObjectStore): DatasetPort {
     },
 
     async show(name, ref) {
-      const { version } = await openRef(name, ref)
+      const version = await resolveVersion(store, `${name}@${ref}`)
       const [summary, history] = await Promise.all([summaryOf(name, version.version), datasetHistory(store, name)])
       return {
         name,
@@ -55,90 +49,54 @@ export function datasetsOf(store: ObjectStore): DatasetPort {
       }
     },
 
-    async images(name, { cursor, limit, label, split, ref = 'latest' }) {
-      const reader = await openRef(name, ref)
-      const [facts, labels] = await Promise.all([reader.facts(), reader.labels()])
-      const images = []
-      let at = cursor ? firstAfter(facts, cursor) : 0
-      for (; at < facts.length && images.length < limit; at++) {
-        const row = labels[at]!
-        if ((label === undefined || row.label === label) && (split === undefined || row.split === split))
-          images.push(toRow(facts[at]!, row))
-      }
-      return { images, next: at < facts.length ? (images.at(-1)?.digest ?? null) : null }
+    async images(name, { cursor = '', limit, label, split, ref = 'latest' }) {
+      const version = await catalogs.resolve(name, ref)
+      const parts = [
+        label === undefined ? null : `label = ${quoted(label)}`,
+        split === undefined ? null : `split = '${split}'`,
+      ].filter((part) => part !== null)
+      const where = parts.length === 0 ? undefined : parts.join(' and ')
+      const rows = await catalogs.use(version, (catalog) => catalog.after({ where, digest: cursor, count: limit + 1 }))
+      const images = rows.slice(0, limit)
+      return { images: images.map(toRow), next: rows.length > limit ? (images.at(-1)?.digest ?? null) : null }
     },
 
     async bytes(name, digest) {
       // Any version that is open and has the image gives the same bytes; the newest has all images.
-      for (const [key, reader] of readers.entries())
-        if (key.startsWith(`${name}@`)) {
-          const bytes = await (await reader).imageBytes(digest).catch(ignoreMissing)
-          if (bytes) return bytes
-        }
-      return (await openRef(name, 'latest')).imageBytes(digest)
+      const place =
+        (await catalogs.useOpen(name, (catalog) => catalog.placeOf(digest))) ??
+        (await catalogs.use(await catalogs.resolve(name, 'latest'), (catalog) => catalog.placeOf(digest)))
+      if (place) return readImage(store, place)
+      throw new PlatformError('OBJECT_NOT_FOUND', `the newest version of ${name} has no image ${digest}`, {
+        name,
+        digest,
+      })
     },
   }
 }
 
-function summarise(labels: readonly ImageLabel[]): Summary {
-  const classes = new Map<string, { images: number; humanSeen: number }>()
-  const splits = { train: 0, test: 0 }
-  let [humanSeen, excluded] = [0, 0]
-  for (const row of labels) {
-    splits[row.split] += 1
-    if (row.humanSeen) humanSeen += 1
-    if (row.excluded !== null) excluded += 1
-    if (row.label === null) continue
-    const tally = classes.get(row.label) ?? { images: 0, humanSeen: 0 }
-    tally.images += 1
-    if (row.humanSeen) tally.humanSeen += 1
-    classes.set(row.label, tally)
-  }
-  const rows = [...classes].map(([name, tally]) => ({ class: name, ...tally }))
-  const labelled = rows.reduce((sum, { images }) => sum + images, 0)
-  return { labelled, humanSeen, excluded, splits, classes: rows.sort((a, b) => (a.class < b.class ? -1 : 1)) }
+/** By SQL over the labels alone: no catalog is made for a list of datasets. */
+function summarise(store: ObjectStore, version: Pick<DatasetVersion, 'dataset' | 'version'>): Promise<Summary> {
+  return withTables(store, version, async (tables) => {
+    const [totals] = await tables.query<Record<'train' | 'test' | 'labelled' | 'humanSeen' | 'excluded', number>>(
+      `SELECT count(*) FILTER (split = 'train') AS train, count(*) FILTER (split = 'test') AS test,
+              count("label") AS labelled, count(*) FILTER ("humanSeen") AS "humanSeen", count(excluded) AS excluded
+       FROM labels`,
+    )
+    const classes = await tables.query<{ class: string; images: number; humanSeen: number }>(
+      `SELECT "label" AS class, count(*) AS images, count(*) FILTER ("humanSeen") AS "humanSeen"
+       FROM labels WHERE "label" IS NOT NULL GROUP BY "label" ORDER BY "label"`,
+    )
+    const { train, test, ...counts } = totals!
+    return { ...counts, splits: { train, test }, classes }
+  })
 }
 
-function toRow({ digest, width, height, sizeBytes, format, source }: ImageFacts, row: ImageLabel) {
-  const { split, label, origin, humanSeen, excluded } = row
+function toRow(row: CatalogRow) {
+  const { digest, width, height, sizeBytes, format, source, split, label, origin, humanSeen, excluded } = row
   return { digest, width, height, sizeBytes, format, source, split, label, origin, humanSeen, excluded }
 }
 
-/** Index of the first row whose digest sorts after the cursor. */
-function firstAfter(facts: readonly ImageFacts[], cursor: string): number {
-  let [low, high] = [0, facts.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (facts[middle]!.digest <= cursor) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function ignoreMissing(error: unknown): null {
-  if (error instanceof PlatformError && error.code === 'OBJECT_NOT_FOUND') return null
-  throw error
-}
-
-/** Least-recently-used values; what fails is not kept. */
-class Kept<T extends Promise<unknown>> {
-  readonly #values = new Map<string, T>()
-
-  constructor(private readonly capacity: number) {}
-
-  get(key: string, make: () => T): T {
-    const value = this.#values.get(key) ?? make()
-    this.#values.delete(key)
-    this.#values.set(key, value)
-    value.catch(() => this.#values.delete(key))
-    for (const oldest of this.#values.keys()) {
-      if (this.#values.size <= this.capacity) break
-      this.#values.delete(oldest)
-    }
-    return value
-  }
-
-  entries(): [string, T][] {
-    return [...this.#values]
-  }
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
 }
