@@ -25,6 +25,8 @@ import {
   type Shard,
   type Table,
 } from './manifest.ts'
+import { findDifferences, findFirst, sideOf } from './compare.ts'
+import { countDifferences, type VersionDiff } from './diff.ts'
 import type { LabelSchema } from './schema.ts'
 import { columnsOf, tableOf, TABLE_NAMES, TABLES, viewsOf, type TableName } from './tables.ts'
 import type { Box, ImageLabel, StoredFacts } from './types.ts'
@@ -137,6 +139,11 @@ export interface WriteOptions {
   readonly directory: string
 }
 
+export interface Written {
+  readonly manifest: Manifest
+  readonly changes: VersionDiff
+}
+
 /**
  * Writes the version that the session's base makes with its change. The same content always gives the same digest,
  * by whatever changes it came about.
@@ -147,12 +154,44 @@ export async function writeChanged(
   store: ObjectStore,
   session: TableSession,
   { dataset, base, schema, rules, directory }: WriteOptions,
-): Promise<Manifest> {
+): Promise<Written> {
   await checkChange(session)
   await dropSameRows(session)
-  const touched = await touchedPrefixes(session)
-  if (base && touched.rows === 0 && sameSettings(base, schema, rules)) return base
+  await session.run(`CREATE TABLE touched AS FROM (SELECT digest FROM new_facts) UNION (SELECT digest FROM new_labels)
+    UNION (SELECT digest FROM boxed) UNION (SELECT digest FROM gone)`)
   await showChanged(session)
+  const changes = await changesOf(session, base, schema)
+  const manifest = await writeTables(store, session, { dataset, base, schema, rules, directory })
+  return { manifest, changes }
+}
+
+/** Counts of what changed; of a first version, of what it holds. */
+async function changesOf(
+  session: TableSession,
+  base: Manifest | null,
+  schema: LabelSchema | null,
+): Promise<VersionDiff> {
+  if (base) {
+    for (const [side, prefix] of [
+      ['before', ''],
+      ['after', 'now_'],
+    ] as const)
+      for (const name of TABLE_NAMES)
+        await session.run(
+          `CREATE VIEW ${side}_${name} AS SELECT * FROM ${prefix}${name} SEMI JOIN touched USING (digest)`,
+        )
+    await findDifferences(session, sideOf('before'), sideOf('after'))
+  } else await findFirst(session)
+  return countDifferences(session, base, { schema })
+}
+
+async function writeTables(
+  store: ObjectStore,
+  session: TableSession,
+  { dataset, base, schema, rules, directory }: WriteOptions,
+): Promise<Manifest> {
+  const [touched] = await session.query<{ rows: number }>('SELECT count(*) AS rows FROM touched')
+  if (base && touched!.rows === 0 && sameSettings(base, schema, rules)) return base
   const [{ images } = { images: 0 }] = await session.query<{ images: number }>(
     'SELECT count(*) AS images FROM now_labels',
   )
@@ -237,15 +276,6 @@ async function dropSameRows(session: TableSession): Promise<void> {
   await session.run('INSERT INTO boxed SELECT DISTINCT digest FROM boxes SEMI JOIN gone USING (digest)')
 }
 
-async function touchedPrefixes(session: TableSession): Promise<{ readonly rows: number }> {
-  await session.run(
-    `CREATE TABLE touched AS FROM (SELECT digest FROM new_facts) UNION (SELECT digest FROM new_labels)
-     UNION (SELECT digest FROM boxed) UNION (SELECT digest FROM gone)`,
-  )
-  const [count] = await session.query<{ rows: number }>('SELECT count(*) AS rows FROM touched')
-  return count!
-}
-
 /** The views `now_facts`, `now_labels` and `now_boxes`: the base with its change. */
 async function showChanged(session: TableSession): Promise<void> {
   for (const name of TABLE_NAMES) {
@@ -270,7 +300,10 @@ async function changedSums(session: TableSession, base: Manifest | null, images:
   )
   const stale = new Set(changed.map(({ prefix }) => prefix))
   const kept = former.filter(({ prefix }) => !stale.has(prefix))
-  const fresh = await sumPrefixes(session, views, [...stale])
+  const [moved] = await session.query<{ images: number }>(
+    'SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM new_facts ANTI JOIN facts USING (digest)) AS images',
+  )
+  const fresh = await sumPrefixes(session, views, [...stale], moved!.images === 0 ? former : [])
   return [...kept, ...fresh].sort((a, b) => (a.prefix < b.prefix ? -1 : 1))
 }
 
@@ -311,7 +344,7 @@ async function folded(layout: Layout, name: TableName, former: Table): Promise<S
   const changed = sameCut
     ? await session.query<{ prefix: string }>(
         `SELECT DISTINCT left(digest, ${digits}) AS prefix FROM (FROM (SELECT digest FROM went_${name})
-         UNION ALL (SELECT digest FROM new_${name})${former.deltas.length > 0 ? ` UNION ALL (SELECT digest FROM "${name} last")` : ''})`,
+         UNION ALL (SELECT digest FROM new_${name}) UNION ALL (SELECT digest FROM ${name}_last))`,
       )
     : prefixesOf(digits).map((prefix) => ({ prefix }))
   const stale = new Set(changed.map(({ prefix }) => prefix))

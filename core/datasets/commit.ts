@@ -1,17 +1,25 @@
-/** Commits: a version, changed, becomes another one, and a ref moves to it or to its merge with what others did meanwhile. */
+/**
+ * Commits: a version, changed, becomes another one, and a ref moves to it or to its merge with what others did meanwhile.
+ *
+ * V2  Blobs are written first, the manifest next, its history then, the pointer last: a crash leaves nothing visible or
+ *     a whole version.
+ */
 import { PlatformError } from '#core/errors'
 import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import type { TableFiles, TableSession } from '#core/tables'
-import { loadChange, openChange, writeChanged, type Change } from './change.ts'
+import { loadChange, openChange, writeChanged, type Change, type Written } from './change.ts'
+import { recordHistory, type Cause } from './history.ts'
 import { readManifest, toDatasetVersion, type DatasetRules, type Manifest } from './manifest.ts'
+import { mergeManifests, recordMerge, type MergeRules } from './merge.ts'
 import { publish, type PublishOptions } from './refs.ts'
 import { withScratch } from './scratch.ts'
-import { columnsOf, TABLE_NAMES, viewsOf } from './tables.ts'
 
 export interface CommitOptions extends Omit<PublishOptions, 'ref'> {
   /** `latest` by default; null moves none. */
   readonly ref?: string | null
+  /** What made the change, for machines. */
+  readonly cause?: Cause | null
   readonly scratchDir?: string
   /** `fail` throws `POINTER_MOVED` where the ref no longer points to the base, and moves nothing. */
   readonly whenMoved?: 'merge' | 'fail'
@@ -26,7 +34,8 @@ export interface Committed {
 
 /**
  * Makes the version that is `base` with a change, and moves the ref to it. Where the ref went on meanwhile, it moves to a
- * merge: what others did stays, and of what both changed the change given here holds. A split never moves to `test`.
+ * merge: what others did stays; of what both changed a person's word holds, else the change given here. A split never
+ * moves to `test`.
  *
  * @param base - `version` null for the first version of a dataset.
  * @throws {PlatformError} `DATASET_NOT_FOUND`; `INVALID_INPUT` for a change that names images wrongly; `POINTER_MOVED`.
@@ -50,24 +59,34 @@ export async function commit(
   store: ObjectStore,
   { dataset, version }: Pick<DatasetVersion, 'dataset'> & { readonly version: string | null },
   fill: (session: TableSession) => Promise<void>,
-  { schema, rules, views, scratchDir, whenMoved = 'merge', ref = 'latest', ...publishing }: FinalOptions,
+  { schema, rules, views, scratchDir, whenMoved = 'merge', ref = 'latest', cause = null, ...publishing }: FinalOptions,
 ): Promise<Committed> {
   return withScratch(async (directory) => {
     const base = version === null ? null : await readManifest(store, dataset, version)
     const settings = { dataset, directory, views, schema: schema === undefined ? (base?.schema ?? null) : schema }
-    const exact = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
+    const written = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
+    const { manifest: exact, changes } = written
+    const { by, note } = publishing
+    const parents = version === null ? [] : [version]
+    await recordHistory(store, exact, { parents, by, note, cause, changes })
     if (ref === null) return { version: toDatasetVersion(exact), published: toDatasetVersion(exact) }
     const merge = async (current: string | null): Promise<Manifest> => {
-      if (current === version || current === exact.version) return exact
+      if (current === null || current === version || current === exact.version) return exact
       if (whenMoved === 'fail') throw moved(dataset, ref)
-      return current === null
-        ? exact
-        : onto(store, await readManifest(store, dataset, current), { base, exact, directory })
+      const ours = await readManifest(store, dataset, current)
+      const merged = await mergeManifests(store, { base, ours, theirs: exact }, UNATTENDED, directory)
+      if (!('manifest' in merged))
+        throw new PlatformError('INTERNAL', `a commit to ${dataset} left conflicts`, { dataset })
+      await recordMerge(store, merged, { ours, theirs: exact, by, note })
+      return merged.manifest
     }
-    const published = await publish(store, dataset, merge, { ...publishing, ref })
+    const published = await publish(store, dataset, merge, { by, note, ref })
     return { version: toDatasetVersion(exact), published: toDatasetVersion(published) }
   }, scratchDir)
 }
+
+/** Of writers that nobody can ask: a person's word beats a model's, else the later one holds. */
+const UNATTENDED: MergeRules = { policies: ['people', 'theirs'] }
 
 interface ChangedOptions {
   readonly dataset: string
@@ -82,46 +101,11 @@ async function changed(
   base: Manifest | null,
   fill: (session: TableSession) => Promise<void>,
   { views, ...options }: ChangedOptions,
-): Promise<Manifest> {
+): Promise<Written> {
   const session = await openChange(store, base, options.directory, views)
   try {
     await fill(session)
     return await writeChanged(store, session, { base, ...options })
-  } finally {
-    session.close()
-  }
-}
-
-interface Moved {
-  readonly base: Manifest | null
-  readonly exact: Manifest
-  readonly directory: string
-}
-
-/** What `exact` changed in `base`, done to where the ref points now. */
-async function onto(store: ObjectStore, current: Manifest, { base, exact, directory }: Moved): Promise<Manifest> {
-  const session = await openChange(store, current, directory, {
-    ...(await viewsOf(store, base, directory, 'base_')),
-    ...(await viewsOf(store, exact, directory, 'exact_')),
-  })
-  try {
-    for (const name of TABLE_NAMES.filter((name) => name !== 'boxes'))
-      await session.run(
-        `INSERT INTO new_${name} SELECT ${columnsOf(name, 'e')} FROM exact_${name} e
-         LEFT JOIN base_${name} b USING (digest) LEFT JOIN ${name} c USING (digest)
-         WHERE (${columnsOf(name, 'e')}) IS DISTINCT FROM (${columnsOf(name, 'b')}) AND (b.digest IS NULL OR c.digest IS NOT NULL)`,
-      )
-    await session.run(
-      `UPDATE new_labels SET split = 'train' FROM labels l WHERE l.digest = new_labels.digest AND l.split = 'train'`,
-    )
-    await session.run('INSERT INTO gone SELECT digest FROM base_labels ANTI JOIN exact_labels USING (digest)')
-    return await writeChanged(store, session, {
-      dataset: current.dataset,
-      base: current,
-      schema: exact.schema ?? current.schema,
-      rules: exact.rules,
-      directory,
-    })
   } finally {
     session.close()
   }

@@ -35,23 +35,28 @@ export function withPrefix(prefix: string): string {
   return prefix === '' ? 'true' : `(digest >= '${prefix}' AND digest < '${prefix}g')`
 }
 
+type Views = Readonly<Record<'facts' | 'labels' | 'boxes', string>>
+
 /**
- * Sums of the views `facts`, `labels` and `boxes` named.
+ * Sums of the views named, of each prefix that has images. A prefix at a time, since its lines are held in memory.
  *
- * @param prefixes - those to compute; a prefix without an image has no sum.
+ * @param sameImages - sums of a version with the same images, where that is known.
  */
 export async function sumPrefixes(
   session: TableSession,
-  views: Readonly<Record<'facts' | 'labels' | 'boxes', string>>,
+  views: Views,
   prefixes: readonly string[],
+  sameImages: readonly PrefixSum[] = [],
 ): Promise<PrefixSum[]> {
+  const known = new Map(sameImages.map(({ prefix, images }) => [prefix, images]))
   const sums: PrefixSum[] = []
   for (const prefix of prefixes) {
-    const [sum] = await session.query<Omit<PrefixSum, 'prefix'>>(`
-      SELECT count(*) AS rows,
-             sha256(string_agg(digest || chr(10), '' ORDER BY digest)) AS images,
-             sha256(string_agg(line || chr(10), '' ORDER BY digest)) AS content
-      FROM (${linesOf(views, prefix)})`)
+    const images = known.get(prefix)
+    const [sum] = await session.query<Omit<PrefixSum, 'prefix'>>(
+      `SELECT count(*) AS rows, sha256(string_agg(line || chr(10), '' ORDER BY digest)) AS content,
+         ${images === undefined ? `sha256(string_agg(digest || chr(10), '' ORDER BY digest))` : `'${images}'`} AS images
+       FROM (SELECT digest, ${PLAIN_LINE} AS line FROM (${linesOf(views, prefix)}))`,
+    )
     if (sum!.rows > 0) sums.push({ prefix, ...sum! })
   }
   return sums
@@ -77,41 +82,34 @@ function together(parts: readonly string[], lone: boolean): string {
   return hash.digest('hex')
 }
 
-function linesOf(
-  { facts, labels, boxes }: Readonly<Record<'facts' | 'labels' | 'boxes', string>>,
-  prefix: string,
-): string {
+function linesOf({ facts, labels, boxes }: Views, prefix: string): string {
   const within = withPrefix(prefix)
-  const text = (column: string): string => `CASE WHEN ${column} IS NULL THEN 'null' ELSE ${jsonText(column)} END`
-  const number = (column: string): string => `format('{:.17g}', ${column} + 0.0)`
-  const more = `concat_ws(',', '"attributes":' || l.attributes, '"boxes":' || b.boxes,
-    '"tags":[' || array_to_string(list_transform(l.tags, lambda tag: ${jsonText('tag')}), ',') || ']')`
+  const text = (column: string): string => `coalesce(to_json(${column})::VARCHAR, 'null')`
+  const numbers = ['x', 'y', 'width', 'height'].map((column) => `format('{:.17g}', ${column} + 0.0)`)
   return `
-    SELECT digest, '["' || digest || '",' || f.width || ',' || f.height || ',"' || f.format || '","' || f."group" || '","'
-      || l.split || '",' || ${text('l.label')} || ',' || ${text('l.origin')} || ',' || l."humanSeen" || ',' || l."randomDraw"
-      || ',' || ${text('l.excluded')} || CASE WHEN ${more} = '' THEN '' ELSE ',{' || ${more} || '}' END || ']' AS line
-    FROM (SELECT * FROM ${facts} WHERE ${within}) f JOIN (SELECT * FROM ${labels} WHERE ${within}) l USING (digest)
+    SELECT digest, concat('["', digest, '",', f.width, ',', f.height, ',"', f.format, '","', f."group", '","', l.split, '",',
+      ${text('l.label')}, ',', ${text('l.origin')}, ',', l."humanSeen", ',', l."randomDraw", ',', ${text('l.excluded')},
+      CASE WHEN l.attributes IS NULL AND b.listed IS NULL AND l.tags IS NULL THEN '' ELSE concat(',{', concat_ws(',',
+        '"attributes":' || l.attributes, '"boxes":' || b.listed, '"tags":' || to_json(l.tags)::VARCHAR), '}') END,
+      ']') AS line
+    FROM (SELECT * FROM ${facts} WHERE ${within}) f
+    JOIN (SELECT * FROM ${labels} WHERE ${within}) l USING (digest)
     LEFT JOIN (
-      SELECT digest, '[' || string_agg('[' || ${jsonText('class')} || ',' || ${['x', 'y', 'width', 'height'].map(number).join(" || ',' || ")}
-        || ',' || coalesce(attributes, 'null') || ',' || ${text('origin')} || ']', ',' ORDER BY number) || ']' AS boxes
+      SELECT digest, '[' || string_agg(concat_ws(',', '[' || to_json(class)::VARCHAR, ${numbers.join(', ')},
+        coalesce(attributes, 'null'), ${text('origin')} || ']'), ',' ORDER BY number) || ']' AS listed
       FROM ${boxes} WHERE ${within} GROUP BY digest
     ) b USING (digest)`
 }
 
-/** A text as JSON.stringify writes it: quotes, backslashes and control characters escaped, nothing else. */
-function jsonText(column: string): string {
-  const plain = `replace(replace(${column}, '\\', '\\\\'), '"', '\\"')`
-  const short = new Map([
-    [8, 'b'],
-    [9, 't'],
-    [10, 'n'],
-    [12, 'f'],
-    [13, 'r'],
-  ])
-  let escaped = plain
-  for (let code = 0; code < 32; code++) {
-    const sequence = short.get(code) ?? `u${code.toString(16).padStart(4, '0')}`
-    escaped = `replace(${escaped}, chr(${code}), '\\${sequence}')`
-  }
-  return `('"' || CASE WHEN regexp_matches(${column}, '[\\x00-\\x1f]') THEN ${escaped} ELSE ${plain} END || '"')`
-}
+/**
+ * DuckDB writes JSON texts as JSON.stringify does, but for the hex digits of control characters: those are lower-case
+ * here. An escaped backslash is put aside meanwhile, as a character that JSON text cannot hold.
+ */
+const PLAIN_LINE = (() => {
+  const upper = [0x0b, 0x0e, 0x0f, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f]
+  const plain = upper.reduce((line, code) => {
+    const hex = code.toString(16).padStart(4, '0')
+    return `replace(${line}, '\\u${hex.toUpperCase()}', '\\u${hex}')`
+  }, `replace(line, '\\\\', chr(1))`)
+  return `CASE WHEN contains(line, '\\u00') THEN replace(${plain}, chr(1), '\\\\') ELSE line END`
+})()

@@ -48,6 +48,30 @@ export {
   type SplitRule,
   type Table,
 } from './manifest.ts'
-export { publish, readLatest, readRef, type RefValue } from './refs.ts'
+export { DIFFERENCES, type DifferenceKind } from './compare.ts'
+export {
+  diffRows,
+  diffVersions,
+  openDiff,
+  type Diff,
+  type DiffRow,
+  type DiffRowsOptions,
+  type Relabelled,
+  type SaidOfImage,
+  type VersionDiff,
+} from './diff.ts'
+export { versionHistory, type Cause, type HistoryEntry } from './history.ts'
+export {
+  MERGE_POLICIES,
+  mergeVersions,
+  type Conflict,
+  type Conflicts,
+  type Decision,
+  type MergeField,
+  type MergeOptions,
+  type MergePolicy,
+  type MergeRequest,
+} from './merge.ts'
+export { listRefs, publish, readLatest, readRef, restoreVersion, tagVersion, type Ref, type RefValue } from './refs.ts'
 export { boxColumns, factColumns, labelColumns, openTables, withTables, type TablesOptions } from './tables.ts'
 export { loadVersion, writeVersion, type Content, type LoadedVersion } from './version.ts'

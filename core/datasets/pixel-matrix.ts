@@ -75,7 +75,8 @@ async function decodeAll(
       closeSync(handle)
     }
     const blob = await putBlobFile(store, file)
-    await store.create(key, Buffer.from(canonicalJson(blob)))
+    // The set of images beside it: when one of them is deleted, their pixels go.
+    await store.create(key, Buffer.from(canonicalJson({ ...blob, imageSet: reader.manifest.imageSet })))
     return blob
   }, scratchDir)
 }

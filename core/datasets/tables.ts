@@ -127,7 +127,7 @@ export async function viewsOf(
   return views
 }
 
-async function tableFiles(
+export async function tableFiles(
   store: ObjectStore,
   { base, deltas }: Table,
   { name, directory }: { readonly name: TableName; readonly directory: string },

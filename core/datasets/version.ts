@@ -55,7 +55,8 @@ export async function writeVersion(
       labels: differing(former?.labels ?? [], labels),
       gone,
     })
-    return await writeChanged(store, session, { dataset, base, schema: base?.schema ?? null, rules, directory })
+    const schema = base?.schema ?? null
+    return (await writeChanged(store, session, { dataset, base, schema, rules, directory })).manifest
   } finally {
     session.close()
   }

@@ -187,6 +187,11 @@ export const CATALOGUE = {
     remedy: 'Use that version of Gyre, or a newer one.',
     ...conflict,
   },
+  DATASET_TAG_TAKEN: {
+    when: 'A tag of the dataset points to another version already.',
+    remedy: 'Choose another name, or move the tag with `--move`.',
+    ...conflict,
+  },
   DATASET_EMPTY: {
     when: 'A source holds no image that can be read.',
     remedy: 'Point to a folder with images.',
@@ -198,9 +203,14 @@ export const CATALOGUE = {
     ...missing,
   },
   DATASET_SOURCE_UNREADABLE: {
-    when: 'What to import is neither a folder nor an archive that can be read to its end.',
-    remedy: 'Give a folder, or a whole .zip, .tar or .tar.gz file.',
+    when: 'What to import cannot be read to its end, or is not in the format that was named.',
+    remedy: 'Give a folder, or a whole .zip, .tar or .tar.gz file; name the format with `--format`.',
     ...user,
+  },
+  EXPORT_TARGET_IN_USE: {
+    when: 'The target of an export holds other files, or an export of another version or format.',
+    remedy: 'Name a folder that is new or empty, or a .tar file that does not exist.',
+    ...conflict,
   },
   HEALTH_NOT_CHECKED: {
     when: 'No check of the health of this version was made.',
@@ -227,7 +237,11 @@ export const CATALOGUE = {
     remedy: 'Wait ten minutes at most and start it again.',
     ...conflict,
   },
-  HOLD_NOT_FOUND: { when: 'The dataset has no hold of this name.', remedy: 'List them with `gyre dataset hold NAME`.', ...missing },
+  HOLD_NOT_FOUND: {
+    when: 'The dataset has no hold of this name.',
+    remedy: 'List them with `gyre dataset hold NAME`.',
+    ...missing,
+  },
   IMAGE_DELETED: {
     when: 'A version names an image that was deleted everywhere.',
     remedy: 'Use the newest version of the dataset, which is without it.',
