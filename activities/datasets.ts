@@ -5,6 +5,7 @@ import { createStepActivity, type RunBody, type StepActivity, type StepPorts } f
 export function datasetActivities(ports: StepPorts, inThread: RunBody): Record<string, StepActivity> {
   return {
     'import-images': createStepActivity(ports, inThread),
+    'export-dataset': createStepActivity(ports, inThread),
     'snapshot-dataset': createStepActivity(ports, inThread),
     'check-health': createStepActivity(ports, inThread),
     'select-images': createStepActivity(ports, inThread),

@@ -9,6 +9,7 @@ import path from 'node:path'
 /** The module that holds each step's body, as in core/execution/run-body.ts. */
 const BODIES = {
   'import-images': 'imports',
+  'export-dataset': 'exports',
   'snapshot-dataset': 'datasets',
   'select-images': 'catalog',
   'embed-images': 'embedding',

@@ -35,6 +35,10 @@ const TELLERS: Readonly<Record<string, Teller>> = {
       ...(rejected ? [`${count(rejected)} rejected`] : []),
     ].join(', '),
   ),
+  'export-dataset': teller(
+    steps.exportDataset.output,
+    ({ images, format }) => `${counted(images, 'image')} as ${format}`,
+  ),
   'snapshot-dataset': teller(steps.snapshotDataset.output, ({ images }) => counted(images, 'image')),
   'collect-captured': teller(
     steps.collectCaptured.output,

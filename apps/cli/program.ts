@@ -347,6 +347,108 @@ function addDatasets(program: Command): void {
   stackVerb(dataset, 'show <name>', 'Show counts, splits, classes and versions of a dataset')
     .option('--ref <ref>', 'a version or a named reference; the newest where left out')
     .action(async (name, options) => (await import('./verbs/datasets.ts')).show(name, options))
+  stackVerb(
+    dataset,
+    'export <name> <target>',
+    'Write NAME or NAME@REF as files for other tools: a folder, or a .tar file',
+    [
+      './gyre dataset export parts ./parts-coco --format coco',
+      './gyre dataset export parts@d21992 parts.tar --format yolo',
+    ],
+  )
+    .addOption(
+      new Option('--format <format>', 'what to write')
+        .choices(['folder', 'csv', 'huggingface', 'coco', 'yolo', 'webdataset', 'parquet'])
+        .default('folder'),
+    )
+    .action(async (name, target, options) =>
+      (await import('./verbs/dataset-export.ts')).exportTo(name, target, options),
+    )
+  stackVerb(dataset, 'stream <name> <file>', 'Write where a trainer finds the images of NAME or NAME@REF', [
+    './gyre dataset stream parts parts.json',
+    './gyre dataset stream parts@d21992 held-out.json --split test',
+  ])
+    .addOption(new Option('--split <split>', 'which images').choices(['train', 'test', 'all']).default('train'))
+    .option('--unlabelled', 'also images without a label')
+    .action(async (name, file, options) => (await import('./verbs/dataset-stream.ts')).describeTo(name, file, options))
+  addDatasetQueries(dataset)
+  addDatasetHealth(dataset)
+}
+
+/** Which images fit a condition, and conditions with a name. */
+function addDatasetQueries(dataset: Command): void {
+  stackVerb(
+    dataset,
+    'query <name> [condition]',
+    'Find images of NAME or NAME@REF: docs/queries.md says what may be asked',
+    [
+      `./gyre dataset query parts "label = 'scratch' and blur > 0.4 and split = 'train'"`,
+      `./gyre dataset query parts "'night' in tags" --order=-blur --columns digest,blur,source`,
+      `./gyre dataset query parts "excluded is null and brightness < 0.2" --save dark`,
+      './gyre dataset query parts --view dark --count',
+    ],
+  )
+    .option('--count', 'only say how many')
+    .option('--limit <n>', 'how many are shown; 20 where left out', positive)
+    .option('--order <columns>', 'by which columns, separated by commas; -blur for the largest first')
+    .option('--columns <columns>', 'what to show of each, separated by commas')
+    .option('--view <view>', 'the condition of a saved view')
+    .option('--save <view>', 'keep the condition under this name')
+    .option('--note <text>', 'what the saved view is for')
+    .action(async (name, condition, options) =>
+      (await import('./verbs/dataset-query.ts')).query(name, condition, options),
+    )
+  stackVerb(dataset, 'views <name>', 'List the saved views of a dataset', ['./gyre dataset views parts --remove dark'])
+    .option('--remove <view>', 'remove this one first')
+    .action(async (name, options) => (await import('./verbs/dataset-query.ts')).views(name, options))
+}
+
+/** The health of datasets and what their labels may say. */
+function addDatasetHealth(dataset: Command): void {
+  stackVerb(dataset, 'health <name>', 'Check NAME or NAME@REF: odd images, rare classes, wrong labels, leaks, drift', [
+    './gyre dataset health parts --html parts.html',
+    './gyre dataset health parts --against d21992',
+  ])
+    .option('--against <ref>', 'also say what differs from this version or ref')
+    .option('--no-labels', 'do not hold labels against embeddings, which takes longest')
+    .option('--html <file>', 'write the report with pictures')
+    .action(async (name, options) => (await import('./verbs/dataset-health.ts')).health(name, options))
+
+  const acts = {
+    exclude: 'Leave images out of everything that follows, in a new version',
+    include: 'Take excluded images back, in a new version',
+    ask: 'Take labels back that no person saw, so that labelling asks for them, in a new version',
+  } as const
+  for (const [action, says] of Object.entries(acts) as [keyof typeof acts, string][])
+    stackVerb(dataset, `${action} <name>`, says, [
+      `./gyre dataset ${action} parts --where "blur > 0.6" --reason "out of focus"`,
+      `./gyre dataset ${action} parts --finding ${action === 'ask' ? 'mislabelled' : 'blurry'}`,
+    ])
+      .option('--where <condition>', 'images that fit it; docs/queries.md says what may be written')
+      .option('--finding <kind>', 'images of a finding of the newest health report')
+      .option('--digests <file>', 'images by their digests, one a line')
+      .option('--reason <text>', 'why; the title of the finding where left out')
+      .action(async (name, options) => (await import('./verbs/dataset-health.ts')).act(action, name, options))
+
+  const operations: ['add' | 'remove' | 'rename' | 'merge' | 'split', string][] = []
+  const inOrder = (kind: (typeof operations)[number][0]) => (text: string) => void operations.push([kind, text])
+  stackVerb(dataset, 'schema <name>', 'Show, set or migrate what labels of NAME or NAME@REF may say', [
+    './gyre dataset schema parts',
+    './gyre dataset schema parts --set schema.yaml --reason "agreed on 3 March"',
+    './gyre dataset schema parts --merge dent,hole=damage --rename ok=good --preview',
+    './gyre dataset schema parts --split scratch=deep,light --by depth',
+  ])
+    .option('--set <file>', 'JSON or YAML {task, classes, boxes, attributes}')
+    .option('--add <class>', 'a new class', inOrder('add'))
+    .option('--remove <class>', 'its images lose the label', inOrder('remove'))
+    .option('--rename <old=new>', 'the same class under another name', inOrder('rename'))
+    .option('--merge <a,b=new>', 'several classes into one', inOrder('merge'))
+    .option('--split <old=a,b>', 'one class into several; people decide, or --by does', inOrder('split'))
+    .option('--by <attribute>', 'of --split: an attribute whose values are the new classes')
+    .option('--boxes', 'classes of boxes instead of images')
+    .option('--preview', 'only say what would happen, and which images would need a person')
+    .option('--reason <text>', 'why, for the history')
+    .action(async (name, options) => (await import('./verbs/dataset-health.ts')).schema(name, operations, options))
 }
 
 function addSessions(program: Command): void {

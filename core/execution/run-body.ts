@@ -58,6 +58,7 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
   'select-images': async () => (await import('#core/catalog')).selectImages,
   'check-health': async () => (await import('#core/health')).checkHealth,
+  'export-dataset': async () => (await import('#core/exports')).exportDataset,
   'embed-images': async () => (await import('#core/embedding')).embedImages,
   'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,
   'index-neighbours': async () => (await import('#core/neighbours')).indexNeighbours,

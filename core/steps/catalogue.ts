@@ -25,6 +25,26 @@ export const importImages = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '6h', cache: false },
 })
 
+/** Writes a version as files that other tools read: images in folders, tables, COCO, YOLO, WebDataset, Parquet. */
+export const exportDataset = defineBuiltIn({
+  name: 'export-dataset',
+  input: z.object({
+    version: a.datasetVersion,
+    target: z.string().min(1).describe('A new or empty folder of the worker, or a .tar file to make; an absolute path'),
+    format: z.enum(['folder', 'csv', 'huggingface', 'coco', 'yolo', 'webdataset', 'parquet']).default('folder'),
+  }),
+  output: z.object({
+    dataset: a.objectName,
+    version: a.sha256,
+    target: z.string(),
+    format: z.string(),
+    images: z.int(),
+    sizeBytes: z.number().describe('Of the images; files of annotations come on top'),
+    cannotExpress: z.array(z.string()).describe('What the version holds and the format has no place for'),
+  }),
+  policy: { queue: 'cpu', timeout: '12h', cache: false },
+})
+
 /** Pins what a dataset is now. */
 export const snapshotDataset = defineBuiltIn({
   name: 'snapshot-dataset',

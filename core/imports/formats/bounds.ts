@@ -21,7 +21,7 @@ export const MAX_BOXES = 10_000_000
 export const MAX_BOXES_OF_IMAGE = 10_000
 export const MAX_TAGS_OF_IMAGE = 1_000
 export const MAX_ATTRIBUTES_OF_IMAGE = 100
-export const MAX_CLASSES = 100_000
+export const MAX_CLASSES = 10_000
 /** Characters of a class, a tag or the name of an attribute, and of an attribute's text. */
 export const MAX_NAME = 200
 export const MAX_TEXT = 10_000

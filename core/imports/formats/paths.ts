@@ -68,11 +68,11 @@ export function splitOfWord(word: string): Split | undefined {
   return Object.hasOwn(splitWords, plain) ? splitWords[plain] : undefined
 }
 
-/** The folder that names a split, the innermost where there are several. */
+/** The folder that names a split, the outermost where there are several: a class may be called "test". */
 export function splitFolder(path: string): { readonly split: Split; readonly index: number } | undefined {
   const folders = path.split('/').slice(0, -1)
-  for (let index = folders.length - 1; index >= 0; index--) {
-    const split = splitOfWord(folders[index]!)
+  for (const [index, folder] of folders.entries()) {
+    const split = splitOfWord(folder)
     if (split) return { split, index }
   }
   return undefined

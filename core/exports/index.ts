@@ -1,0 +1,3 @@
+/** Versions of datasets as files for other tools. */
+
+export { exportDataset } from './export.ts'
