@@ -305,7 +305,11 @@ export const migratedView = z.object({
   version: digest,
   schema: labelSchema,
   moves: z.array(z.object({ from: z.string(), to: z.string(), images: z.number() })).readonly(),
-  needsPerson: z.object({ images: z.number(), digests: z.array(digest).readonly(), list: artifacts.blobRef.nullable() }),
+  needsPerson: z.object({
+    images: z.number(),
+    digests: z.array(digest).readonly(),
+    list: artifacts.blobRef.nullable(),
+  }),
 })
 
 export const sessionState = z.object({

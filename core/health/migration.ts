@@ -13,11 +13,11 @@ export const operation = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('add'), class: className }),
   z.strictObject({ do: z.literal('remove'), class: className }),
   z.strictObject({ do: z.literal('rename'), class: className, to: className }),
-  z.strictObject({ do: z.literal('merge'), classes: z.array(className).min(2), to: className }),
+  z.strictObject({ do: z.literal('merge'), classes: z.array(className).min(2).readonly(), to: className }),
   z.strictObject({
     do: z.literal('split'),
     class: className,
-    into: z.array(className).min(2),
+    into: z.array(className).min(2).readonly(),
     by: className.optional().describe('An attribute whose values are the new classes: it decides where it says one'),
   }),
 ])
