@@ -10,6 +10,10 @@ export interface Arrival {
   readonly sizeBytes: number
   /** @throws {PlatformError} `IMAGE_UNREADABLE`: the file is refused, the import goes on. */
   read(): Promise<Uint8Array>
+  /** Changes whenever the file does: size and time of change, an ETag. Left out where nobody can tell. */
+  readonly stamp?: string
+  /** Where the bytes stay when they are not copied. */
+  readonly location?: { readonly uri: string; readonly etag: string }
   /** What the source says of the image; there once the arrival is. */
   readonly annotation?: Annotation
 }

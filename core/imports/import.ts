@@ -1,36 +1,20 @@
-/** Brings images into a dataset: from a folder, an archive or a bucket as a step; from an endpoint's captures one by one. */
-import {
-  loadVersion,
-  publish,
-  readImages,
-  readLatest,
-  toDatasetVersion,
-  withScratch,
-  writePacks,
-  writeVersion,
-  type Content,
-  type DatasetRules,
-  type ImageLabel,
-  type LoadedVersion,
-  type Manifest,
-  type PackPlace,
-  type StoredFacts,
-} from '#core/datasets'
+/** Brings images into a dataset: from any source as a step; from an endpoint's captures one by one. */
+import { openTables, readLatest, withScratch, type DatasetRules } from '#core/datasets'
 import { PlatformError } from '#core/errors'
 import type { Progress, StepContext } from '#core/execution'
-import { inspectImage } from '#core/images'
 import type { DatasetVersion, importImages as importStep, StepInput, StepOutput } from '#core/steps'
 import { canonicalJson, putBlob, type ObjectStore } from '#core/storage'
-import { arrived, type Arrival } from './arrivals.ts'
-import { takeIn, type Intake, type TakenImage } from './intake.ts'
-import { classFolders } from './class-folders.ts'
-import { groupNearDuplicates, THRESHOLDS, type Grouping } from './near-duplicates.ts'
+import { addIntake } from './addition.ts'
+import { arrived, type Arrival, type Source } from './arrivals.ts'
+import { takeIn, type Intake } from './intake.ts'
+import { THRESHOLDS } from './near-duplicates.ts'
+import { forgetParts, type PartsOptions } from './parts.ts'
 import { importReport } from './report.ts'
 import { openSource } from './source.ts'
-import { splitOf } from './splits.ts'
 
 /**
- * Makes a version of what the dataset holds already and what the source holds.
+ * Makes a version of what the dataset holds already and what the source holds. An attempt that starts again goes on
+ * where the former one was stopped.
  *
  * @throws {PlatformError} `DATASET_SOURCE_NOT_FOUND`, `DATASET_SOURCE_UNREADABLE`, `DATASET_EMPTY`.
  */
@@ -38,31 +22,38 @@ export async function importImages(
   input: StepInput<typeof importStep>,
   ctx: StepContext,
 ): Promise<StepOutput<typeof importStep>> {
-  const { dataset, heldOutShare, seed } = input
+  const { dataset, heldOutShare, seed, labels } = input
+  const { store, signal } = ctx
   return withScratch(async (directory) => {
+    const parts = { store, directory, records: `datasets/${dataset}/imports/${ctx.runId}.${ctx.nodeId}/` }
     const source = await openSource(input.source)
-    const intake = await takeIn(source, { directory, signal: ctx.signal, progress: (p) => ctx.progress(p) })
+    const intake = await intakeOf(source, dataset, { ...parts, signal, progress: (p) => ctx.progress(p) })
     try {
-      if (intake.images.length === 0) throw nothingReadable(input.source, intake)
-      const folders = input.labels === 'folders' ? classFolders(intake) : null
-      const rules = { heldOutShare, seed, threshold: THRESHOLDS[0] }
-      const options = { by: ctx.runId, note: `imported ${intake.images.length} images`, directory, signal: ctx.signal }
-      const added = await addIntake(
-        ctx.store,
-        dataset,
-        { intake, labelOf: folders?.labelOf ?? (() => null), rules },
-        options,
-      )
-      if (added.leftTest.length > 0)
-        ctx.log.info({ dataset, images: added.leftTest.length }, 'held-out images went to train with a look-alike')
-      const report = importReport({ intake, conflicts: folders?.conflicts ?? [], ...added })
-      return {
-        ...added.version,
-        duplicates: intake.duplicates.length,
-        nearDuplicates: report.nearDuplicateGroups.reduce((sum, group) => sum + group.length, 0),
-        rejected: intake.rejected.length,
-        report: await putBlob(ctx.store, Buffer.from(canonicalJson(report))),
+      const { counts } = intake
+      const images = counts.files - counts.duplicates - counts.rejected
+      if (images === 0) throw nothingReadable(input.source, intake)
+      const addition = { intake, labels, rules: rulesOf(heldOutShare, seed), ...schemaOf(source) }
+      const options = {
+        by: ctx.runId,
+        note: `imported ${images} images`,
+        directory,
+        signal,
+        say: (note: string) => ctx.progress({ done: counts.files, total: counts.files, unit: 'images', note }),
       }
+      const output = await addIntake(store, dataset, addition, options, async (added, gathering) => {
+        if (added.leftTest.length > 0)
+          ctx.log.info({ dataset, images: added.leftTest.length }, 'held-out images went to train with a look-alike')
+        const report = await importReport(store, added, gathering, { counts, notes: source.notes ?? [], directory })
+        return {
+          ...added.version,
+          duplicates: counts.duplicates,
+          nearDuplicates: report.nearDuplicateGroups.reduce((sum, group) => sum + group.length, 0),
+          rejected: counts.rejected,
+          report: await putBlob(store, Buffer.from(canonicalJson(report))),
+        }
+      })
+      await forgetParts(parts)
+      return output
     } finally {
       intake.close()
     }
@@ -93,17 +84,19 @@ export async function addImages(
   { by, note, signal = new AbortController().signal, scratchDir, progress = () => undefined }: AddImagesOptions,
 ): Promise<DatasetVersion & { readonly added: number; readonly duplicates: number; readonly rejected: number }> {
   return withScratch(async (directory) => {
-    const intake = await takeIn({ files: arrivals(images) }, { directory, signal, progress })
+    const files = { files: arrivals(images) }
+    const intake = await intakeOf(files, dataset, { store, directory, records: null, signal, progress })
     try {
-      const rules = { heldOutShare: 0.2, seed: 7, threshold: THRESHOLDS[0] }
-      const { version, added } = await addIntake(
-        store,
-        dataset,
-        { intake, labelOf: () => null, rules },
-        { by, note: note ?? `added ${intake.images.length} images`, directory, signal },
-      )
-      const duplicates = intake.duplicates.length + intake.images.length - added
-      return { ...version, added, duplicates, rejected: intake.rejected.length }
+      const { counts } = intake
+      const addition = { intake, labels: 'none', rules: rulesOf(0.2, 7) } as const
+      const distinct = counts.files - counts.duplicates - counts.rejected
+      const options = { by, note: note ?? `added ${distinct} images`, directory, signal, say: () => undefined }
+      return await addIntake(store, dataset, addition, options, async ({ version, added }) => ({
+        ...version,
+        added,
+        duplicates: counts.files - counts.rejected - added,
+        rejected: counts.rejected,
+      }))
     } finally {
       intake.close()
     }
@@ -114,178 +107,44 @@ async function* arrivals(images: AsyncIterable<NamedImage> | Iterable<NamedImage
   for await (const { name, bytes } of images) yield arrived(name, bytes)
 }
 
-interface Addition {
-  readonly intake: Intake
-  readonly labelOf: (digest: string) => string | null
-  /** Hold where the dataset is new; an older dataset keeps its own. */
-  readonly rules: DatasetRules
+function rulesOf(heldOutShare: number, seed: number): DatasetRules {
+  return { heldOutShare, seed, threshold: THRESHOLDS[0] }
 }
 
-interface AdditionOptions {
-  readonly by: string
-  readonly note: string
-  readonly directory: string
-  readonly signal: AbortSignal
+function schemaOf({ schema }: Source): Pick<Source, 'schema'> {
+  return schema ? { schema } : {}
 }
 
-async function addIntake(
-  store: ObjectStore,
+async function intakeOf(
+  source: Source,
   dataset: string,
-  addition: Addition,
-  { by, note, directory, signal }: AdditionOptions,
-): Promise<Added> {
-  const load = async (version: string | null): Promise<LoadedVersion | null> =>
-    version === null ? null : loadVersion(store, dataset, version, directory)
-  const first = await readLatest(store, dataset)
-  let former = await load(first?.value.version ?? null)
-  const held = new Set(former?.facts.map(({ digest }) => digest))
-  const fresh = addition.intake.images.filter(({ digest }) => !held.has(digest))
-  const readBytes = (image: TakenImage): Uint8Array => addition.intake.readBytes(image)
-  const places = await writePacks(fresh, readBytes, { store, directory, signal })
-  const placeOf = new Map(fresh.map(({ digest }, i) => [digest, places[i]!]))
+  options: PartsOptions & { signal: AbortSignal; progress(progress: Progress): void },
+): Promise<Intake> {
+  const held = await heldDigests(options.store, dataset, options.directory)
+  return takeIn(source, { ...options, held, reference: false })
+}
 
-  let merged: Merged | undefined
-  const merge = async (latest: string | null): Promise<Manifest> => {
-    signal.throwIfAborted()
-    if (latest !== (former?.manifest.version ?? null)) former = await load(latest)
-    merged = await withFresh(store, former, addition, placeOf)
-    return writeVersion(store, dataset, merged.content, { former, directory })
+/** Digests of the images that the dataset holds now. */
+async function heldDigests(store: ObjectStore, dataset: string, directory: string): Promise<ReadonlySet<string>> {
+  const held = new Set<string>()
+  const latest = await readLatest(store, dataset)
+  if (!latest) return held
+  const tables = await openTables(store, { dataset, version: latest.value.version }, { scratchDir: directory })
+  try {
+    for await (const rows of tables.batches<{ digest: string }>('SELECT digest FROM labels'))
+      for (const { digest } of rows) held.add(digest)
+  } finally {
+    tables.close()
   }
-  const manifest = await publish(store, dataset, merge, { by, note })
-  return { version: toDatasetVersion(manifest), ...merged! }
+  return held
 }
 
-interface Merged {
-  readonly content: Content
-  /** Images that the dataset did not hold before. */
-  readonly added: number
-  /** Held-out images that went to the training split because a new image joins them with one there. */
-  readonly leftTest: readonly string[]
-}
-
-export interface Added extends Merged {
-  readonly version: DatasetVersion
-}
-
-/** The union of a version and an intake. Images that the version holds keep all they have; only null labels are filled. */
-async function withFresh(
-  store: ObjectStore,
-  former: LoadedVersion | null,
-  { intake, labelOf, rules: rulesOfNew }: Addition,
-  placeOf: ReadonlyMap<string, PackPlace>,
-): Promise<Merged> {
-  const base: Content = former ?? { facts: [], labels: [], rules: rulesOfNew }
-  const held = new Set(base.facts.map(({ digest }) => digest))
-  const fresh = intake.images.filter(({ digest }) => !held.has(digest))
-  const greysOf = (digests: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> =>
-    decodeGreys(store, base.facts, digests)
-  const grouping = await groupNearDuplicates(fresh, base.facts, greysOf, base.rules.threshold)
-  const rules = { ...base.rules, threshold: fresh.length > 0 ? grouping.threshold : base.rules.threshold }
-  const standing = base.facts.map((facts) => ({ ...facts, group: grouping.joined.get(facts.group) ?? facts.group }))
-  const labels = [
-    ...base.labels.map((label) => filled(label, labelOf(label.digest))),
-    ...fresh.map(({ digest }) => freshLabel(digest, labelOf(digest))),
-  ].sort(byDigest)
-  const facts = [...standing, ...fresh.map((image) => factsOf(image, placeOf, grouping))].sort(byDigest)
-  const { settled, leftTest } = settleSplits(facts, labels, base.labels, rules)
-  return { content: { facts, labels: settled, rules }, added: fresh.length, leftTest }
-}
-
-const UNMEASURED = {
-  uri: null,
-  etag: null,
-  brightness: null,
-  contrast: null,
-  blur: null,
-  entropy: null,
-  colour: null,
-  camera: null,
-  takenAt: null,
-} as const
-
-function factsOf(
-  { digest, sizeBytes, width, height, format, source, look }: TakenImage,
-  placeOf: ReadonlyMap<string, PackPlace>,
-  { groupOf }: Grouping,
-): StoredFacts {
-  const place = placeOf.get(digest)
-  const group = groupOf.get(digest)
-  if (!place || !group) throw new PlatformError('INTERNAL', `image ${digest} was neither packed nor held`, { digest })
-  return { digest, ...place, sizeBytes, width, height, format, group, source, look, ...UNMEASURED }
-}
-
-function filled(held: ImageLabel, label: string | null): ImageLabel {
-  return held.label !== null || held.excluded !== null || label === null
-    ? held
-    : { ...freshLabel(held.digest, label), split: held.split }
-}
-
-/** An imported label is a person's, of an image that nobody chose by its look: seen, and drawn at random. */
-function freshLabel(digest: string, label: string | null): ImageLabel {
-  const known = label !== null
-  const origin = known ? 'imported' : null
-  return {
-    digest,
-    split: 'train',
-    label,
-    tags: null,
-    attributes: null,
-    origin,
-    humanSeen: known,
-    randomDraw: known,
-    excluded: null,
-  }
-}
-
-/** A group that has a split keeps it; one that has both goes to train, for nothing ever moves from train to test. */
-function settleSplits(
-  facts: readonly StoredFacts[],
-  labels: readonly ImageLabel[],
-  base: readonly ImageLabel[],
-  rules: DatasetRules,
-): { readonly settled: ImageLabel[]; readonly leftTest: readonly string[] } {
-  const former = new Map(base.map(({ digest, split }) => [digest, split]))
-  const splitOfGroup = new Map<string, ImageLabel['split']>()
-  for (const { digest, group } of facts) {
-    const split = former.get(digest)
-    if (split === 'train' || (split === 'test' && !splitOfGroup.has(group))) splitOfGroup.set(group, split)
-  }
-  const leftTest: string[] = []
-  const settled = labels.map((label, i) => {
-    const { group, digest } = facts[i]!
-    const split = splitOfGroup.get(group) ?? splitOf(group, rules)
-    if (split === 'train' && former.get(digest) === 'test') leftTest.push(digest)
-    return { ...label, split }
-  })
-  return { settled, leftTest }
-}
-
-async function decodeGreys(
-  store: ObjectStore,
-  facts: readonly StoredFacts[],
-  digests: readonly string[],
-): Promise<ReadonlyMap<string, Uint8Array>> {
-  const wanted = new Set(digests)
-  const greys = new Map<string, Uint8Array>()
-  for await (const { digest, bytes } of readImages(
-    store,
-    facts.filter((fact) => wanted.has(fact.digest)),
-  ))
-    greys.set(digest, (await inspectImage(bytes)).grey32)
-  return greys
-}
-
-function byDigest(a: { readonly digest: string }, b: { readonly digest: string }): number {
-  return a.digest < b.digest ? -1 : 1
-}
-
-function nothingReadable(source: string, { rejected }: Intake): PlatformError {
-  const [first] = rejected
+function nothingReadable(source: string, { counts, firstRejected }: Intake): PlatformError {
   return new PlatformError(
     'DATASET_EMPTY',
-    first
-      ? `${source} holds no image that can be read; ${rejected.length} files were refused, the first, ${first.path}: ${first.reason}`
+    firstRejected
+      ? `${source} holds no image that can be read; ${counts.rejected} files were refused, the first, ${firstRejected.path}: ${firstRejected.reason}`
       : `${source} holds no image; point to a folder with JPEG, PNG, WebP, TIFF or GIF files`,
-    { source, rejected: rejected.length },
+    { source, rejected: counts.rejected },
   )
 }

@@ -15,6 +15,9 @@ const ENTRY = 2 + BANDS
 export class LookIndex {
   #entries = new Int32Array(1024 * ENTRY)
   #count = 0
+  /** For each entry the look-up that saw it last, so that no look-up gives one twice. */
+  #seen = new Uint32Array(1024)
+  #lookups = 0
   /** For each band and value the newest entry that has it, or −1; an entry links to the one before it. */
   readonly #newest = new Int32Array(BANDS * BAND_VALUES).fill(-1)
 
@@ -26,6 +29,9 @@ export class LookIndex {
       const larger = new Int32Array(2 * this.#entries.length)
       larger.set(this.#entries)
       this.#entries = larger
+      const seen = new Uint32Array(2 * this.#seen.length)
+      seen.set(this.#seen)
+      this.#seen = seen
     }
     this.#entries[at] = high
     this.#entries[at + 1] = low
@@ -37,23 +43,27 @@ export class LookIndex {
     this.#count++
   }
 
-  /** @returns the numbers of all entries within `LOOK_RADIUS` bits, ascending. */
+  /** @returns the numbers of all entries within `LOOK_RADIUS` bits, each once, in no particular order. */
   near(look: string): number[] {
     const [high, low] = halves(look)
-    const found = new Set<number>()
+    const found: number[] = []
+    this.#lookups++
     for (let band = 0; band < BANDS; band++) {
       const slot = slotOf(band, high, low)
       this.#gather(band, slot, high, low, found)
       for (let bit = 1; bit < BAND_VALUES; bit <<= 1) this.#gather(band, slot ^ bit, high, low, found)
     }
-    return [...found].sort((a, b) => a - b)
+    return found
   }
 
-  #gather(band: number, slot: number, high: number, low: number, found: Set<number>): void {
+  #gather(band: number, slot: number, high: number, low: number, found: number[]): void {
     const entries = this.#entries
     for (let number = this.#newest[slot]!; number >= 0; number = entries[number * ENTRY + 2 + band]!) {
       const at = number * ENTRY
-      if (ones(entries[at]! ^ high) + ones(entries[at + 1]! ^ low) <= LOOK_RADIUS) found.add(number)
+      if (ones(entries[at]! ^ high) + ones(entries[at + 1]! ^ low) > LOOK_RADIUS) continue
+      if (this.#seen[number] === this.#lookups) continue
+      this.#seen[number] = this.#lookups
+      found.push(number)
     }
   }
 }

@@ -1,23 +1,29 @@
 /**
- * Finds images that are almost the same (another size, another compression, a neighbouring frame), so that they never
- * lie on both sides of a split.
+ * Finds images that are almost the same (another size, another compression, lightened, mirrored, a neighbouring frame),
+ * so that they never lie on both sides of a split.
  *
- * A perceptual hash gives candidates; a pair counts when the images correlate pixel by pixel, in grey, at 32 × 32.
- * Groups are stars: every member correlates with the group's first image. (Single linkage chains: on 10,000 MNIST
- * digits a hash distance ≤ 4 puts 2,017 digits of four classes into one group.) Where look-alikes are the nature of
- * the set, not an accident, groups grow too large; the threshold then tightens until they do not.
+ * A perceptual hash of the image and of its mirror images gives candidates; a pair counts when the images correlate
+ * pixel by pixel, in grey, at 32 × 32. All pairs that count lie in one group, whatever chain of pairs leads from one to
+ * the other: a group that left some of its pairs to another one would let them fall on both sides.
  *
- * Cost: one index look-up per image and one correlation (about 1 µs) per candidate that stands for a group.
+ * Where look-alikes are the nature of the set, not an accident, such chains run through all of it (on 10,000 MNIST
+ * digits a hash distance ≤ 4 alone puts 2,017 digits of four classes into one group). So groups are bounded: where one
+ * would be too large, the correlation that counts rises until none is, for the whole set, and whoever asks is told.
+ *
+ * Cost: three index look-ups per image and a fraction of a microsecond per candidate.
  */
+import { lookCodes } from '#core/images'
+import { Families, type Bounds } from './families.ts'
 import { LookIndex } from './look-index.ts'
+import { correlation, patchOf, VIEWS, type Patch, type View } from './patches.ts'
 
 /** Correlations tried one after the other; after the last, nothing is grouped any more. */
 export const THRESHOLDS = [0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995] as const
 /** Stands for "nothing is grouped": no two different images reach it. */
 export const NO_GROUPING = 2
 
-/** Below this standard deviation (grey levels of 255) an image has no structure that could correlate. */
-const FLAT = 1
+/** More than 50 images and 0.5 % in one group, or more than 50 images and 10 % in any, are the nature of the set. */
+export const GROUP_BOUNDS: Bounds = { least: 50, largestShare: 0.005, groupedShare: 0.1 }
 
 export interface Look {
   readonly digest: string
@@ -25,13 +31,16 @@ export interface Look {
   readonly look: string
 }
 
-export interface FreshLook extends Look {
-  /** uint8 [32, 32]. */
-  readonly grey32: Uint8Array
-}
-
 export interface StandingLook extends Look {
   readonly group: string
+}
+
+/** What made an image join its group. */
+export interface Likeness {
+  readonly digest: string
+  readonly like: string
+  readonly correlation: number
+  readonly view: View
 }
 
 export interface Grouping {
@@ -41,146 +50,234 @@ export interface Grouping {
   readonly joined: ReadonlyMap<string, string>
   /** The correlation that counted in the end. */
   readonly threshold: number
+  /** Of each fresh image with a look-alike the closest one found. */
+  readonly likenesses: readonly Likeness[]
+}
+
+export interface GroupingOptions {
+  /** The correlation to begin with. */
+  readonly from: number
+  readonly bounds?: Bounds
+  /** uint8 [32, 32] of each of these images, fresh or standing. */
+  readonly greysOf: (digests: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>
+  /** Called between chunks with the number of fresh images looked up. */
+  readonly onChunk?: ((done: number) => void) | undefined
 }
 
 /**
- * @param fresh - new images, ascending by digest.
+ * The result depends on the images and standing groups alone, not on their order.
+ *
+ * @param fresh - new images.
  * @param standing - images grouped before; their groups only ever grow or join.
- * @param grey32Of - decodes standing images that are candidates.
- * @param from - the threshold to begin with.
  */
 export async function groupNearDuplicates(
-  fresh: readonly FreshLook[],
+  fresh: readonly Look[],
   standing: readonly StandingLook[],
-  grey32Of: (digests: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>,
-  from: number,
+  { from, bounds = GROUP_BOUNDS, greysOf, onChunk }: GroupingOptions,
 ): Promise<Grouping> {
-  const firsts = standing.filter(({ digest, group }) => digest === group)
-  const candidates = candidatesAmong(firsts, fresh)
-  const needed = [...new Set(candidates.flat())]
-  const greys = await grey32Of(needed.map((number) => firsts[number]!.digest))
-  const patches = new Map(needed.map((number) => [number, patchOf(greys.get(firsts[number]!.digest)!)]))
-  const sizes = countBy(standing, ({ group }) => group)
-  for (const threshold of [...THRESHOLDS.filter((threshold) => threshold >= from), NO_GROUPING]) {
-    const stars = gatherStars(fresh, candidates, patches, firsts, threshold)
-    if (threshold === NO_GROUPING || !isOvergrown(stars, sizes, standing.length + fresh.length))
-      return { ...stars, threshold }
+  const inOrder = [...fresh].sort((a, b) => (a.digest < b.digest ? -1 : 1))
+  const nodes = new Nodes(standing, inOrder)
+  const families = new Families(
+    THRESHOLDS.filter((threshold) => threshold >= from),
+    nodes.sizes,
+    bounds,
+  )
+  const closest = new Map<number, Likeness>()
+  const search = {
+    greysOf,
+    onChunk,
+    least: () => families.lowest,
+    isSettled: (one: number, other: number) => families.areJoined(nodes.nodeOf(one), nodes.nodeOf(other)),
   }
-  throw new Error('unreachable: the last threshold always returns')
-}
-
-/** @returns for each fresh image the numbers of the standing first images that look alike. */
-function candidatesAmong(firsts: readonly Look[], fresh: readonly Look[]): number[][] {
-  const index = new LookIndex()
-  for (const { look } of firsts) index.add(look)
-  return fresh.map(({ look }) => index.near(look))
-}
-
-function gatherStars(
-  fresh: readonly FreshLook[],
-  candidates: readonly (readonly number[])[],
-  standingPatches: ReadonlyMap<number, Patch>,
-  firsts: readonly StandingLook[],
-  threshold: number,
-): Pick<Grouping, 'groupOf' | 'joined'> {
-  const groupOf = new Map<string, string>()
-  const joined = new Map<string, string>()
-  const index = new LookIndex()
-  const centres: { readonly digest: string; readonly patch: Patch }[] = []
-  fresh.forEach(({ digest, look, grey32 }, i) => {
-    const patch = patchOf(grey32)
-    const stars = candidates[i]!.filter((number) => correlation(patch, standingPatches.get(number)!) >= threshold)
-    if (stars.length > 0) {
-      const groups = stars.map((number) => finalGroup(joined, firsts[number]!.group)).sort()
-      for (const group of groups) if (group !== groups[0]) joined.set(group, groups[0]!)
-      groupOf.set(digest, groups[0]!)
-      return
-    }
-    const centre = closest(patch, index.near(look), centres, threshold)
-    groupOf.set(digest, centre ?? digest)
-    if (centre !== null) return
-    index.add(look)
-    centres.push({ digest, patch })
+  await forEachPair(nodes, search, ({ one, other, view, r }) => {
+    families.join(nodes.nodeOf(one), nodes.nodeOf(other), r)
+    const number = Math.max(one, other)
+    if (r > (closest.get(number)?.correlation ?? 0))
+      closest.set(number, { digest: nodes.digest(one), like: nodes.digest(other), correlation: r, view })
   })
-  for (const [digest, group] of groupOf) groupOf.set(digest, finalGroup(joined, group))
-  for (const group of joined.keys()) joined.set(group, finalGroup(joined, group))
-  return { groupOf, joined }
+  const settled = families.settle()
+  const threshold = settled?.threshold ?? NO_GROUPING
+  return {
+    ...nodes.named(settled?.rootOf ?? ((node) => node)),
+    threshold,
+    likenesses: [...closest.values()].filter(({ correlation }) => correlation >= threshold),
+  }
 }
 
-function finalGroup(joined: ReadonlyMap<string, string>, group: string): string {
-  let current = group
-  for (let next = joined.get(current); next !== undefined; next = joined.get(current)) current = next
-  return current
-}
+/** Standing images, then fresh ones, by number. Standing ones of a group share a node, each fresh one has its own. */
+class Nodes implements Looks {
+  readonly #standing: readonly StandingLook[]
+  readonly #fresh: readonly Look[]
+  readonly #groups: readonly string[]
+  readonly #nodeOfStanding: Int32Array
+  readonly sizes: Int32Array
 
-function closest(
-  patch: Patch,
-  numbers: readonly number[],
-  centres: readonly { readonly digest: string; readonly patch: Patch }[],
-  threshold: number,
-): string | null {
-  let best: string | null = null
-  let highest = threshold
-  for (const number of numbers) {
-    const centre = centres[number]!
-    const r = correlation(patch, centre.patch)
-    if (r > highest || (r === highest && (best === null || centre.digest < best))) {
-      best = centre.digest
-      highest = r
+  constructor(standing: readonly StandingLook[], fresh: readonly Look[]) {
+    this.#standing = standing
+    this.#fresh = fresh
+    const nodes = new Map<string, number>()
+    for (const { group } of standing) if (!nodes.has(group)) nodes.set(group, nodes.size)
+    this.#groups = [...nodes.keys()]
+    this.#nodeOfStanding = Int32Array.from(standing, ({ group }) => nodes.get(group)!)
+    this.sizes = new Int32Array(nodes.size + fresh.length).fill(1, nodes.size)
+    for (const node of this.#nodeOfStanding) this.sizes[node]!++
+  }
+
+  get firstFresh(): number {
+    return this.#standing.length
+  }
+
+  get count(): number {
+    return this.#standing.length + this.#fresh.length
+  }
+
+  look(number: number): string {
+    return this.#at(number).look
+  }
+
+  digest(number: number): string {
+    return this.#at(number).digest
+  }
+
+  nodeOf(number: number): number {
+    const place = number - this.#standing.length
+    return place < 0 ? this.#nodeOfStanding[number]! : this.#groups.length + place
+  }
+
+  #at(number: number): Look {
+    return this.#standing[number] ?? this.#fresh[number - this.#standing.length]!
+  }
+
+  /** A group is named by its first image: one that was there before, where there is one, else the first by digest. */
+  named(rootOf: (node: number) => number): Pick<Grouping, 'groupOf' | 'joined'> {
+    const names = new Map<number, string>()
+    const groups = [...this.#groups.entries()].sort(([, a], [, b]) => (a < b ? -1 : 1))
+    const joined = new Map<string, string>()
+    for (const [node, group] of groups) {
+      const name = names.get(rootOf(node))
+      if (name === undefined) names.set(rootOf(node), group)
+      else joined.set(group, name)
     }
+    const groupOf = new Map<string, string>()
+    this.#fresh.forEach(({ digest }, place) => {
+      const root = rootOf(this.#groups.length + place)
+      if (!names.has(root)) names.set(root, digest)
+      groupOf.set(digest, names.get(root)!)
+    })
+    return { groupOf, joined }
   }
-  return best
 }
 
-/** More than 50 images and 0.5 % in one group, or more than 50 images and 10 % in any, are the nature of the set. */
-function isOvergrown(
-  { groupOf, joined }: Pick<Grouping, 'groupOf' | 'joined'>,
-  standing: ReadonlyMap<string, number>,
-  images: number,
-): boolean {
-  const sizes = countBy(groupOf.values(), (group) => group)
-  for (const [group, size] of standing) {
-    const target = joined.get(group) ?? group
-    sizes.set(target, (sizes.get(target) ?? 0) + size)
+/** Images by number: first those that are candidates alone, then those that are looked up as well. */
+export interface Looks {
+  readonly firstFresh: number
+  readonly count: number
+  digest(number: number): string
+  look(number: number): string
+}
+
+export interface Pair {
+  /** The fresh image, seen in `view`, and one before it. */
+  readonly one: number
+  readonly other: number
+  readonly view: View
+  readonly r: number
+}
+
+/** Images looked up before their candidates are decoded and compared. */
+const CHUNK = 2_048
+
+export interface PairSearch extends Pick<GroupingOptions, 'greysOf' | 'onChunk'> {
+  /** The correlation from which a pair counts; it may rise meanwhile. */
+  readonly least: () => number
+  /** Whether a pair need not be compared. */
+  readonly isSettled: (one: number, other: number) => boolean
+}
+
+/** Finds the pairs of look-alikes of which one at least is fresh. */
+export async function forEachPair(
+  nodes: Looks,
+  { greysOf, onChunk, least, isSettled }: PairSearch,
+  found: (pair: Pair) => void,
+): Promise<void> {
+  const index = new LookIndex()
+  for (let number = 0; number < nodes.firstFresh; number++) index.add(nodes.look(number))
+  const patches = new Patches(nodes, greysOf)
+  for (let from = nodes.firstFresh; from < nodes.count; from += CHUNK) {
+    const to = Math.min(nodes.count, from + CHUNK)
+    patches.trim()
+    await patches.take(range(from, to))
+    const candidates: { readonly number: number; readonly view: View; readonly near: readonly number[] }[] = []
+    for (let number = from; number < to; number++) {
+      const codes = lookCodes(patches.grey(number))
+      for (const view of VIEWS) {
+        const near = index.near(view === 'plain' ? codes.look : codes[view])
+        if (near.length > 0) candidates.push({ number, view, near })
+      }
+      index.add(codes.look)
+    }
+    await patches.take(candidates.flatMap(({ near }) => near))
+    for (const { number: one, view, near } of candidates)
+      for (const other of near) {
+        if (isSettled(one, other)) continue
+        const r = patches.correlation(one, other, view, least())
+        if (r >= least()) found({ one, other, view, r })
+      }
+    onChunk?.(to - nodes.firstFresh)
   }
-  let largest = 0
-  let grouped = 0
-  for (const size of sizes.values()) {
-    largest = Math.max(largest, size)
-    if (size > 1) grouped += size
+}
+
+function* range(from: number, to: number): Iterable<number> {
+  for (let number = from; number < to; number++) yield number
+}
+
+/** Pictures kept at once: a kilobyte each, and five while they are compared. */
+const MOST_GREYS = 65_536
+const MOST_PATCHES = 8_192
+
+/** Small pictures of images by number, fetched before they are used and kept while there is room. */
+class Patches {
+  readonly #nodes: Looks
+  readonly #greysOf: GroupingOptions['greysOf']
+  #greys = new Map<number, Uint8Array>()
+  readonly #patches = new Map<number, Patch | null>()
+  #turned: { readonly number: number; readonly view: View; readonly patch: Patch | null } | null = null
+
+  constructor(nodes: Looks, greysOf: GroupingOptions['greysOf']) {
+    this.#nodes = nodes
+    this.#greysOf = greysOf
   }
-  return largest > Math.max(50, images * 0.005) || grouped > Math.max(50, images * 0.1)
-}
 
-interface Patch {
-  readonly pixels: Uint8Array
-  readonly sum: number
-  /** Square root of the sum of squared deviations; 0 for a flat image. */
-  readonly norm: number
-}
-
-function patchOf(pixels: Uint8Array): Patch {
-  let sum = 0
-  let squares = 0
-  for (let i = 0; i < pixels.length; i++) {
-    const value = pixels[i]!
-    sum += value
-    squares += value * value
+  async take(numbers: Iterable<number>): Promise<void> {
+    const wanted = new Set<number>()
+    for (const number of numbers) if (!this.#greys.has(number)) wanted.add(number)
+    if (wanted.size === 0) return
+    const numberOf = new Map([...wanted].map((number) => [this.#nodes.digest(number), number]))
+    for (const [digest, grey] of await this.#greysOf([...numberOf.keys()])) this.#greys.set(numberOf.get(digest)!, grey)
   }
-  const deviations = squares - (sum * sum) / pixels.length
-  return { pixels, sum, norm: deviations < FLAT * FLAT * pixels.length ? 0 : Math.sqrt(deviations) }
-}
 
-/** Pearson's; 0 where one of the two is flat: nothing in it could be told to be the same. */
-function correlation(a: Patch, b: Patch): number {
-  if (a.norm === 0 || b.norm === 0) return 0
-  let products = 0
-  for (let i = 0; i < a.pixels.length; i++) products += a.pixels[i]! * b.pixels[i]!
-  return (products - (a.sum * b.sum) / a.pixels.length) / (a.norm * b.norm)
-}
+  grey(number: number): Uint8Array {
+    return this.#greys.get(number)!
+  }
 
-function countBy<T>(items: Iterable<T>, key: (item: T) => string): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1)
-  return counts
+  /** Correlation of one image, turned, with another; where it is below `least`, some number below `least`. */
+  correlation(one: number, other: number, view: View, least: number): number {
+    if (this.#turned?.number !== one || this.#turned.view !== view)
+      this.#turned = { number: one, view, patch: patchOf(this.grey(one), view) }
+    const [a, b] = [this.#turned.patch, this.#patchOf(other)]
+    return a && b ? correlation(a, b, least) : 0
+  }
+
+  /** Makes room, where there is little, for what the next chunk takes. */
+  trim(): void {
+    if (this.#greys.size > MOST_GREYS) this.#greys = new Map()
+  }
+
+  #patchOf(number: number): Patch | null {
+    let patch = this.#patches.get(number)
+    if (patch !== undefined) return patch
+    if (this.#patches.size >= MOST_PATCHES) this.#patches.clear()
+    this.#patches.set(number, (patch = patchOf(this.grey(number))))
+    return patch
+  }
 }

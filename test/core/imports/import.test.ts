@@ -22,7 +22,7 @@ async function folderWith(name: string, files: Readonly<Record<string, Uint8Arra
 }
 
 describe('an import', () => {
-  it('gives the same version and packs whatever the order and the container of the files', async () => {
+  it('gives the same version and report whatever the order and the container of the files', async () => {
     const files = await pictures(0, 40)
     const entries = Object.entries(files).map(([name, bytes]) => ({ name, bytes }))
     const sources = [await folderWith('plain', files), inFolder('a.zip'), inFolder('b.tar'), inFolder('c.tar.gz')]
@@ -37,12 +37,12 @@ describe('an import', () => {
         return {
           version: version.version,
           report: version.report.sha256,
-          packs: [...new Set(facts.map(({ pack }) => pack))],
+          packs: new Set(facts.map(({ pack }) => pack)).size,
         }
       }),
     )
     for (const result of results) expect(result).toEqual(results[0])
-    expect(results[0]!.packs).toHaveLength(1)
+    expect(results[0]!.packs).toBe(1)
   })
 
   it('adds to what the dataset holds, and keeps every split that was given', async () => {
@@ -165,7 +165,7 @@ describe('an import', () => {
   it('says how far it is, in images', async () => {
     const ctx = stepContext()
     await runImport(ctx, { source: await folderWith('progress', await pictures(710, 720)) })
-    expect(ctx.said.at(-1)).toEqual({ done: 10, total: 10, unit: 'images' })
+    expect(ctx.said.at(-1)).toEqual({ done: 10, total: 10, unit: 'images', note: 'writing the version' })
   })
 
   it('stops when it is cancelled, leaves no file behind and nothing in the dataset', async () => {

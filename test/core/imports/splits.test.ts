@@ -32,18 +32,7 @@ it('a larger share holds out more, and never fewer of the same groups', () => {
 })
 
 it('the balance counts classes per split and names those that lie on one side', () => {
-  const row = (label: string | null, split: 'train' | 'test') =>
-    ({
-      digest: '',
-      label,
-      split,
-      tags: null,
-      attributes: null,
-      origin: null,
-      humanSeen: false,
-      randomDraw: false,
-      excluded: null,
-    }) as const
+  const row = (label: string | null, split: 'train' | 'test') => ({ label, split, images: 1 })
   const rows = [
     row('dent', 'train'),
     row('dent', 'test'),
