@@ -1,6 +1,7 @@
 /** What is kept, for how long, and how it goes: policies, holds, garbage collection, deletion of single images. */
 
 export { collectGarbage, type Amount, type Collection, type CollectOptions } from './collect.ts'
+export { deleteImage, type DeleteImageOptions, type ImageDeletion } from './delete-image.ts'
 export { MARKS_APART_MS, UNDELETE_MS } from './judge.ts'
 export {
   KEEP_ALL,
