@@ -7,7 +7,7 @@
  * I2  What the parts of an earlier attempt hold is not read again where the source can tell that the file is the same.
  */
 import path from 'node:path'
-import { everyTenth, forEachInFlight, readImages, type ImageFacts } from '#core/datasets'
+import { deletedImages, everyTenth, forEachInFlight, readImages, refuseDeleted, type ImageFacts } from '#core/datasets'
 import { isPlatformError } from '#core/errors'
 import type { Progress } from '#core/execution'
 import { inspectImage, perceptualHash, type ImageInspection } from '#core/images'
@@ -63,6 +63,7 @@ export async function takeIn(source: Source, options: IntakeOptions): Promise<In
   for (const { digest } of known.values()) if (digest !== NO_IMAGE) met.set(digest, -1)
   const counts = { files: 0, duplicates: 0, rejected: 0 }
   const seen = new Set<string>()
+  const deleted = await deletedImages(options.store)
   let firstRejected: Intake['firstRejected'] = null
   const report = everyTenth(() => progress({ done: counts.files, ...totalOf(source), unit: 'images' }))
 
@@ -70,7 +71,10 @@ export async function takeIn(source: Source, options: IntakeOptions): Promise<In
     signal.throwIfAborted()
     const before = known.get(arrival.path)
     if (before && before.stamp !== null && before.stamp === arrival.stamp) return { arrival, ...before, isKnown: true }
-    const found = await inspected(arrival, (digest) => met.has(digest) || held.has(digest))
+    const found = await inspected(arrival, async (digest) => {
+      if (deleted.has(digest)) await refuseDeleted(options.store, digest)
+      return met.has(digest) || held.has(digest)
+    })
     const isKnown = before !== undefined && before.digest === found.digest && before.reason === found.reason
     return { arrival, ...found, isKnown }
   }
@@ -125,11 +129,11 @@ interface Seen extends Found {
 }
 
 /** I1. */
-async function inspected(arrival: Arrival, isHeld: (digest: string) => boolean): Promise<Found> {
+async function inspected(arrival: Arrival, isHeld: (digest: string) => Promise<boolean>): Promise<Found> {
   try {
     const bytes = await arrival.read()
     const digest = sha256Hex(bytes)
-    if (isHeld(digest)) return { digest, reason: null }
+    if (await isHeld(digest)) return { digest, reason: null }
     return { digest, reason: null, image: { bytes, inspection: await inspectImage(bytes) } }
   } catch (error) {
     if (!isPlatformError(error) || !error.code.startsWith('IMAGE_')) throw error
