@@ -24,6 +24,9 @@ export const KEYBOARD_SECONDS = {
   single: 1.93,
 } as const
 
+/** The same by mouse: a misfit is pointed at and clicked, its class chosen from all. */
+export const MOUSE_SECONDS = { ...KEYBOARD_SECONDS, toggle: 1.3, relabel: 1.93 } as const
+
 /** Counts of the work done so far. */
 export interface Tally {
   /** Grids: cluster and verify screens. */
@@ -58,8 +61,10 @@ export function addWork(
   }
 }
 
-export function humanSeconds({ screens, shown, misfits, singles }: Tally): number {
-  const s = KEYBOARD_SECONDS
+export function humanSeconds(
+  { screens, shown, misfits, singles }: Tally,
+  s: Readonly<Record<keyof typeof KEYBOARD_SECONDS, number>> = KEYBOARD_SECONDS,
+): number {
   const grids = screens * (s.mental + s.key) + (shown - singles) * s.scan + misfits * (s.toggle + s.relabel)
   return grids + singles * s.single
 }
