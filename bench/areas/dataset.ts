@@ -16,10 +16,13 @@ import {
   type PeerName,
   type PeerRows,
 } from '../datasets/tools.ts'
+import { datasetRows } from './dataset-rows.ts'
 import { machine, round, type BenchReport, type BenchRow } from '../report.ts'
 
 /** Of the first set, and of each further one. */
 const MOST_IMAGES = [50_000, 10_000]
+/** Of datasets of rows alone; the area `dataset-rows` has ten times as many, too. */
+const MOST_ROWS = 1_000_000
 
 interface Options {
   readonly images: string | undefined
@@ -37,6 +40,7 @@ export const dataset = {
       const rows: BenchRow[] = []
       for (const [i, set] of sets.entries())
         rows.push(...(await measured(set, { prefix: i === 0 ? '' : `${set.name}-`, work, python, say })))
+      rows.push(...(await datasetRows.run({ limit: Math.min(limit, MOST_ROWS), say })).rows)
       return { area: 'dataset', machine: machine(), rows }
     } finally {
       await rm(work, { recursive: true, force: true })
