@@ -323,7 +323,7 @@ async function changedTable(layout: Layout, name: TableName, former: Table): Pro
             (SELECT count(*) FROM now_${name}) AS rows`,
   )
   const { delta, gone, rows } = counts!
-  if (former.base.length > 0 && delta + gone === 0) return former
+  if (delta + gone === 0 && (former.base.length > 0 || name === 'boxes')) return former
   const base = sum(former.base)
   const inDeltas = sum(former.deltas) + delta + gone
   if (former.base.length === 0 || former.deltas.length === MOST_DELTAS || inDeltas > base * DELTA_SHARE)
