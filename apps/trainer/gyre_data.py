@@ -133,7 +133,7 @@ class GyreStream(IterableDataset):
                 start = index.offset[sample] - index.offset[index.starts[block]]
                 image = data[start:start + index.size[sample]]
                 if check and hashlib.sha256(image).digest() != index.digest(sample):
-                    raise GyreDataError(f"image {self.digest(sample)} does not have its digest; restore its pack from a backup")
+                    raise GyreDataError(f"image {self.digest(sample)} does not have its digest; it was deleted, or its pack is damaged")
                 yield (transform(image) if transform else image), index.label[sample]
 
     def _windows(self):

@@ -2,6 +2,7 @@
  * A stream as one JSON file, for readers that have no client of the store: where the index and the packs are, as files of
  * this machine or as addresses that need no login. `apps/trainer/gyre_data.py` reads it.
  */
+import { currentPack } from '#core/datasets'
 import type { BlobRef, DatasetVersion } from '#core/steps'
 import { blobKey, type ObjectStore } from '#core/storage'
 import { readStreamIndex, streamIndexBlob, type Choice, type Place } from './stream-index.ts'
@@ -38,7 +39,8 @@ export async function describeStream(
     store.presign
       ? store.presign({ method: 'GET', key: blobKey(sha256), expiresSeconds: WEEK_SECONDS })
       : store.localFile(blobKey(sha256), scratchDir)
-  const reachPlace = async (place: Place): Promise<string | null> => ('uri' in place ? null : reach(place.sha256))
+  const reachPlace = async (place: Place): Promise<string | null> =>
+    'uri' in place ? null : reach(await currentPack(store, place.sha256))
   return {
     format: 1,
     dataset,

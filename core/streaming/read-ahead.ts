@@ -2,9 +2,9 @@
  * Reads samples in the order of a stream: the block of each is read once, a few blocks ahead of need, checked image by
  * image, and forgotten with its last sample. So a reader holds one window of blocks, and `READS_AHEAD` of the next.
  */
-import { readImage } from '#core/datasets'
+import { readImage, readPack, refuseDeleted } from '#core/datasets'
 import { PlatformError } from '#core/errors'
-import { blobKey, sha256Hex, type ObjectStore } from '#core/storage'
+import { sha256Hex, type ObjectStore } from '#core/storage'
 import { digestAt, type StreamIndex } from './stream-index.ts'
 
 /** Blocks that are asked for before a sample of theirs is wanted: enough to hide the answer time of a bucket. */
@@ -58,7 +58,7 @@ export async function* readSamples(
       // Loads are wanted in the order in which they were begun.
       if (ahead[0] === load) ahead.shift()
       readOn()
-      yield sampleAt(index, sample, await load.bytes!)
+      yield await sampleAt(store, index, { sample, block: await load.bytes! })
       if (--load.left === 0) load.bytes = null
     }
     readOn()
@@ -97,19 +97,23 @@ async function readBlock(store: ObjectStore, index: StreamIndex, block: number):
       sizeBytes: index.size[first]!,
       ...place,
     })
-  return store.getRange(blobKey(place.sha256), start, index.offset[last]! + index.size[last]! - start)
+  return readPack(store, place.sha256, start, index.offset[last]! + index.size[last]! - start)
 }
 
-function sampleAt(index: StreamIndex, sample: number, block: Uint8Array): Sample {
+async function sampleAt(
+  store: ObjectStore,
+  index: StreamIndex,
+  { sample, block }: { readonly sample: number; readonly block: Uint8Array },
+): Promise<Sample> {
   const first = index.blockStarts[index.blockOf[sample]!]!
   const from = index.offset[sample]! - index.offset[first]!
   const bytes = block.subarray(from, from + index.size[sample]!)
   const digest = digestAt(index, sample)
-  if (sha256Hex(bytes) !== digest)
-    throw new PlatformError(
-      'OBJECT_CORRUPT',
-      `image ${digest} does not have its digest; restore its pack from a backup`,
-      { digest },
-    )
-  return { digest, label: index.label[sample]!, bytes }
+  if (sha256Hex(bytes) === digest) return { digest, label: index.label[sample]!, bytes }
+  await refuseDeleted(store, digest)
+  throw new PlatformError(
+    'OBJECT_CORRUPT',
+    `image ${digest} does not have its digest; restore its pack from a backup`,
+    { digest },
+  )
 }

@@ -135,7 +135,7 @@ describe.skipIf(!python)('the Python reader', () => {
       await run(
         'try:\n  list(GyreStream(folder + "/broken.json"))\nexcept GyreDataError as error:\n  show(str(error).split()[2:])',
       ),
-    ).toEqual('does not have its digest; restore its pack from a backup'.split(' '))
+    ).toEqual('does not have its digest; it was deleted, or its pack is damaged'.split(' '))
   })
 
   const servers: Server[] = []
