@@ -7,7 +7,10 @@ import type { removeEndpoint, StepInput } from '#core/steps'
 import { createStepActivity, type RunBody, type StepActivity, type StepPorts } from './step.ts'
 
 export function servingActivities(ports: StepPorts, inThread: RunBody): Record<string, StepActivity> {
-  return { 'prove-endpoint': createStepActivity(ports, inThread) }
+  return {
+    'prove-endpoint': createStepActivity(ports, inThread),
+    'check-drift': createStepActivity(ports, inThread),
+  }
 }
 
 export function rolloutActivities(ports: StepPorts, services: ServiceHost): Record<string, StepActivity> {

@@ -16,6 +16,20 @@ const TIMES_CHANCE = 2.5
 const NUMBERS = ['brightness', 'contrast', 'blur', 'entropy', 'colour', 'width', 'height'] as const
 const SHARES = { label: 'classes', format: 'formats' } as const
 
+/** The columns that are compared, with what names an image. */
+export const COMPARED = {
+  digest: 'text',
+  label: 'text',
+  format: 'text',
+  width: 'integer',
+  height: 'integer',
+  brightness: 'number',
+  contrast: 'number',
+  blur: 'number',
+  entropy: 'number',
+  colour: 'number',
+} as const
+
 export interface Drifted {
   readonly of: string
   /** 0 alike – 1 nothing in common. */

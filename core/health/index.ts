@@ -1,5 +1,6 @@
 /** The health of datasets: findings and what to do about them, drift, and what labels may say and how that changes. */
 
+export { checkDrift } from './endpoint-drift.ts'
 export { checkHealth } from './check-health.ts'
 export { latestReport, readReport, type KeptReport } from './records.ts'
 export {

@@ -2,7 +2,7 @@
 import { count, percent } from '#core/html'
 import type { DatasetVersion } from '#core/steps'
 import type { TableSession } from '#core/tables'
-import { driftBetween, type Drifted } from './drift.ts'
+import { COMPARED, driftBetween, type Drifted } from './drift.ts'
 import { listImages, openImages, type HealthContext, type Images } from './images.ts'
 import type { Finding } from './report.ts'
 
@@ -57,19 +57,6 @@ async function findingOf(
   }
 }
 
-const COLUMNS = {
-  digest: 'text',
-  label: 'text',
-  format: 'text',
-  width: 'integer',
-  height: 'integer',
-  brightness: 'number',
-  contrast: 'number',
-  blur: 'number',
-  entropy: 'number',
-  colour: 'number',
-} as const
-
 /** @returns how many images there were. */
 async function loadBefore(
   ctx: HealthContext,
@@ -78,10 +65,10 @@ async function loadBefore(
 ): Promise<number> {
   const other = await openImages(ctx, against)
   try {
-    const names = Object.keys(COLUMNS).map((name) => `"${name}"`)
+    const names = Object.keys(COMPARED).map((name) => `"${name}"`)
     return await session.load(
       'before',
-      COLUMNS,
+      COMPARED,
       rowsOf(other.session.batches(`SELECT ${names.join(', ')} FROM images`)),
     )
   } finally {

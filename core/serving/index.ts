@@ -4,7 +4,13 @@
  */
 
 export { Batcher, type BatcherOptions, type Served } from './batcher.ts'
-export { capturedImages, CaptureWriter, type CapturedImage, type CapturedPrediction } from './captures.ts'
+export {
+  capturedImages,
+  capturedPrediction,
+  CaptureWriter,
+  type CapturedImage,
+  type CapturedPrediction,
+} from './captures.ts'
 export { predict, predictImage, type FilePrediction, type ImagePrediction, type Prediction } from './client.ts'
 export { collectCaptured } from './collect.ts'
 export { deployAlgorithm, type AlgorithmDeployment } from './deploy-algorithm.ts'

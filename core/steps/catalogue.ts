@@ -6,21 +6,52 @@ import * as a from './artifacts.ts'
 
 export { approval, approve } from './approve.ts'
 
+/** What `core/imports` reads, and `auto`. */
+const importFormats = [
+  'auto',
+  'folder',
+  'imagenet',
+  'csv',
+  'jsonl',
+  'coco',
+  'voc',
+  'yolo',
+  'huggingface',
+  'webdataset',
+  'parquet',
+  'video',
+] as const
+
 /** Makes one immutable version of a dataset from a folder, an archive (.zip, .tar, .tar.gz) or an S3 prefix. */
 export const importImages = defineBuiltIn({
   name: 'import-images',
   input: z.object({
     dataset: a.objectName,
-    source: z.string().min(1).describe('Folder, archive, or s3://bucket/prefix'),
+    source: z.string().min(1).describe('Folder, archive, s3://bucket/prefix, or a file of annotations'),
+    format: z
+      .enum(importFormats)
+      .default('folder')
+      .describe('How the source is laid out; "auto" tells by what it holds'),
+    everySeconds: z.number().positive().default(1).describe('Of a video: seconds from one frame to the next'),
+    reference: z.boolean().default(false).describe('Of a bucket: images stay where they are'),
     labels: z.enum(['none', 'folders']).default('none').describe('Whether sub-folder names become labels'),
     heldOutShare: z.number().min(0.02).max(0.5).default(0.2).describe('Share of images kept for evaluation'),
     seed: z.int().default(7),
+    lookAlikes: z
+      .object({
+        threshold: z.number().min(0.9).max(1).default(0.98).describe('Correlation at 32 × 32 pixels that counts'),
+        groupImages: z.int().min(2).default(50).describe('No group is too large below so many images'),
+        groupShare: z.number().min(0).max(1).default(0.005).describe('Of all images: the largest group'),
+        groupedShare: z.number().min(0).max(1).default(0.1).describe('Of all images: those in any group'),
+      })
+      .prefault({}),
   }),
   output: a.datasetVersion.extend({
     duplicates: z.int(),
     nearDuplicates: z.int().describe('Images grouped with an almost equal one; a group never lies across splits'),
     rejected: z.int(),
     report: a.blobRef.describe('JSON {rejected: [{path, reason}], duplicates, groups, balance}'),
+    page: a.blobRef.optional().describe('HTML: the same with pictures'),
   }),
   policy: { queue: 'cpu', timeout: '6h', cache: false },
 })
@@ -227,6 +258,26 @@ export const collectCaptured = defineBuiltIn({
   input: z.object({ dataset: a.objectName, endpoint: a.objectName }),
   output: a.datasetVersion.extend({ added: z.int() }),
   policy: { queue: 'cpu', timeout: '2h', cache: false },
+})
+
+/**
+ * Holds what an endpoint captured against the dataset version that its model learnt from, and reports what drifted:
+ * `onDrift` triggers start then. Until there are `leastImages` since the last report it says nothing.
+ */
+export const checkDrift = defineBuiltIn({
+  name: 'check-drift',
+  input: z.object({
+    endpoint: a.objectName,
+    leastImages: z.int().min(20).max(5_000).default(100).describe('Captured images that a report needs'),
+  }),
+  output: z.object({
+    endpoint: a.objectName,
+    version: z.object({ dataset: a.objectName, version: a.sha256 }),
+    images: z.int().describe('Captured images that were compared'),
+    drifted: z.array(z.object({ of: z.string(), distance: z.number(), text: z.string() })),
+    reported: z.string().nullable(),
+  }),
+  policy: { queue: 'cpu', timeout: '1h', cache: false },
 })
 
 /** Runs a registered model or an algorithm over a folder or a dataset, shard by shard. An image that fails costs its own row, nothing else. */

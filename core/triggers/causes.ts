@@ -137,4 +137,10 @@ export async function reportDrift(store: ObjectStore, endpoint: string, text: st
   await movePointer(store, driftLog(endpoint), { text }, { by, expectedSeq: former?.seq ?? 0 })
 }
 
+/** What was last reported, and when (ISO 8601); null where nothing was. */
+export async function lastDrift(store: ObjectStore, endpoint: string): Promise<{ text: string; at: string } | null> {
+  const entry = await readPointer<{ readonly text: string }>(store, driftLog(endpoint))
+  return entry && { text: entry.value.text, at: entry.at }
+}
+
 const driftLog = (endpoint: string): ObjectKey => `drift/${endpoint}`
