@@ -9,6 +9,7 @@ import { rm } from 'node:fs/promises'
 import type { DatasetVersion } from '#core/steps'
 import type { ImagePlace } from '#core/datasets'
 import { openTableSession, type TableSession } from '#core/tables'
+import { readCodes, type Codes } from './codes.ts'
 import { COLUMNS } from './columns.ts'
 import { readCondition } from './condition.ts'
 import { readFacets, type Facet } from './facets.ts'
@@ -61,7 +62,7 @@ export interface Page {
   readonly rows: readonly CatalogRow[]
 }
 
-/** Conditions throw `INVALID_INPUT` as `checkCondition` does. */
+/** Conditions throw `INVALID_INPUT` as `checkCondition` does, and `QUERY_TOO_SLOW` after half a minute. */
 export interface Catalog {
   readonly version: DatasetVersion
   readonly images: number
@@ -78,6 +79,10 @@ export interface Catalog {
   digests(where?: string): AsyncIterable<string[]>
   /** Of those that the version has, in the order given. */
   rowsOf(digests: readonly string[]): Promise<readonly CatalogRow[]>
+  /** A column of few values, a byte an image. */
+  codes(column: string): Promise<Codes>
+  /** Of these places in the order of digests, those that there are, ascending. */
+  digestsAt(rows: readonly number[]): Promise<readonly string[]>
   /** Null where the version has no such image. */
   placeOf(digest: string): Promise<ImagePlace | null>
   /** Ends when what was asked before is answered. */
@@ -87,15 +92,23 @@ export interface Catalog {
 /** Room for row numbers, four bytes each: a hundred conditions on a million images, or six orders of ten million. */
 const ROWS_KEPT_BYTES = 256 * 2 ** 20
 const FACETS_KEPT = 50
+/** For one question, whoever asks it. */
+const LIMIT_MS = 30_000
 
 /**
  * @param file - as `buildCatalog` made it.
  * @param directory - a local folder for sorting what memory does not hold; removed when the catalog is closed.
+ * @param limitMs - how long one question may take.
  * @throws {PlatformError} `OBJECT_CORRUPT` when the file is no catalog.
  */
-export async function readCatalog(file: string, version: DatasetVersion, directory: string): Promise<Catalog> {
+export async function readCatalog(
+  file: string,
+  version: DatasetVersion,
+  directory: string,
+  limitMs = LIMIT_MS,
+): Promise<Catalog> {
   const session = await openTableSession({ file, readOnly: true, directory, threads: 2, memoryMiB: 384 })
-  return new OpenCatalog(session, version, directory)
+  return new OpenCatalog(session, version, directory, limitMs)
 }
 
 class OpenCatalog implements Catalog {
@@ -108,6 +121,7 @@ class OpenCatalog implements Catalog {
     private readonly session: TableSession,
     readonly version: DatasetVersion,
     private readonly directory: string,
+    private readonly limitMs: number,
   ) {
     this.images = version.images
   }
@@ -118,7 +132,9 @@ class OpenCatalog implements Catalog {
       if (sql === null) return this.images
       const kept = this.#rows.get(keyOf(sql, null))
       if (kept) return (await kept).length
-      const [row] = await this.session.query<{ images: number }>(`SELECT count(*) AS images FROM images WHERE ${sql}`)
+      const [row] = await this.#ask((session) =>
+        session.query<{ images: number }>(`SELECT count(*) AS images FROM images WHERE ${sql}`),
+      )
       return row!.images
     })
   }
@@ -156,7 +172,7 @@ class OpenCatalog implements Catalog {
   facets(where?: string): Promise<readonly Facet[]> {
     return this.#answer(async () => {
       const sql = (await sqlOf(where)) ?? 'true'
-      return this.#facets.getOrMake(sql, () => readFacets(this.session, sql))
+      return this.#facets.getOrMake(sql, () => this.#ask((session) => readFacets(session, sql)))
     })
   }
 
@@ -171,17 +187,36 @@ class OpenCatalog implements Catalog {
       if (digests.length === 0) return []
       const bytes = digests.filter((digest) => DIGEST.test(digest)).map((digest) => `unhex('${digest}')`)
       if (bytes.length === 0) return []
-      const numbers = await this.session.integers(`SELECT "row" FROM images WHERE digest IN (${bytes.join(', ')})`)
+      const numbers = await this.#ask((session) =>
+        session.integers(`SELECT "row" FROM images WHERE digest IN (${bytes.join(', ')})`),
+      )
       const rows = new Map((await this.#numbered(numbers)).map((row) => [row.digest, row]))
       return digests.map((digest) => rows.get(digest)).filter((row) => row !== undefined)
+    })
+  }
+
+  codes(column: string): Promise<Codes> {
+    return this.#answer(() => readCodes(this.session, column))
+  }
+
+  digestsAt(rows: readonly number[]): Promise<readonly string[]> {
+    return this.#answer(async () => {
+      const numbers = rows.filter((row) => Number.isInteger(row))
+      if (numbers.length === 0) return []
+      const found = await this.session.query<{ digest: string }>(
+        `SELECT lower(hex(digest)) AS digest FROM images WHERE "row" IN (${numbers.join(', ')}) ORDER BY "row"`,
+      )
+      return found.map(({ digest }) => digest)
     })
   }
 
   placeOf(digest: string): Promise<ImagePlace | null> {
     return this.#answer(async () => {
       if (!DIGEST.test(digest)) return null
-      const [place] = await this.session.query<Omit<ImagePlace, 'digest'>>(
-        `SELECT pack, "offset", "sizeBytes", uri, etag FROM images WHERE digest = unhex('${digest}')`,
+      const [place] = await this.#ask((session) =>
+        session.query<Omit<ImagePlace, 'digest'>>(
+          `SELECT pack, "offset", "sizeBytes", uri, etag FROM images WHERE digest = unhex('${digest}')`,
+        ),
       )
       return place ? { digest, ...place } : null
     })
@@ -197,7 +232,10 @@ class OpenCatalog implements Catalog {
   #numbers(where: string | null, order: string | null): Promise<Int32Array> {
     return this.#rows.getOrMake(
       keyOf(where, order),
-      () => this.session.integers(`SELECT "row" FROM images WHERE ${where ?? 'true'} ORDER BY ${order ?? '"row"'}`),
+      () =>
+        this.#ask((session) =>
+          session.integers(`SELECT "row" FROM images WHERE ${where ?? 'true'} ORDER BY ${order ?? '"row"'}`),
+        ),
       (numbers) => numbers.byteLength,
     )
   }
@@ -211,9 +249,12 @@ class OpenCatalog implements Catalog {
   }
 
   #select(where: string, order?: string): Promise<NumberedRow[]> {
-    return this.session.query<NumberedRow>(
-      `SELECT "row", ${SHOWN} FROM images WHERE ${where}${order ? ` ORDER BY ${order}` : ''}`,
-    )
+    const sql = `SELECT "row", ${SHOWN} FROM images WHERE ${where}${order ? ` ORDER BY ${order}` : ''}`
+    return this.#ask((session) => session.query<NumberedRow>(sql))
+  }
+
+  #ask<T>(ask: (session: Pick<TableSession, 'query' | 'integers'>) => Promise<T>): Promise<T> {
+    return this.session.within(this.limitMs, ask)
   }
 
   #answer<T>(work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,8 @@ import type { TableSession } from '#core/tables'
 import { columnNamed } from './columns.ts'
 import { HISTOGRAMS, VALUES } from './facet-columns.ts'
 
+type Asked = Pick<TableSession, 'query'>
+
 export type FacetValue = string | boolean | null
 
 export type Bucket = { readonly images: number } & (
@@ -34,7 +36,7 @@ const MOST_VALUES = 50
 const RANGES = 20
 
 /** @param where - SQL of a condition that passed; `true` for all images. */
-export async function readFacets(session: TableSession, where: string): Promise<readonly Facet[]> {
+export async function readFacets(session: Asked, where: string): Promise<readonly Facet[]> {
   const spans = new Map((await session.query<Span>('FROM spans')).map((span) => [span.column, span]))
   const facets: Facet[] = []
   for (const column of [...VALUES, ...HISTOGRAMS]) {
@@ -46,7 +48,7 @@ export async function readFacets(session: TableSession, where: string): Promise<
   return facets
 }
 
-async function values(session: TableSession, column: string, where: string): Promise<Facet> {
+async function values(session: Asked, column: string, where: string): Promise<Facet> {
   const { sql, kind } = columnNamed(column)!
   const value = kind === 'list' ? `unnest(${sql})` : sql
   const rows = await session.query<{ value: FacetValue; images: number }>(
@@ -56,7 +58,7 @@ async function values(session: TableSession, column: string, where: string): Pro
   return { column, kind: 'values', buckets: rows.slice(0, MOST_VALUES), more: rows.length > MOST_VALUES }
 }
 
-async function histogram(session: TableSession, span: Span, where: string): Promise<Facet> {
+async function histogram(session: Asked, span: Span, where: string): Promise<Facet> {
   const { column } = span
   const { sql } = columnNamed(column)!
   const edges = edgesOf(span)

@@ -192,6 +192,11 @@ export const CATALOGUE = {
     remedy: 'Choose another name, or move the tag with `--move`.',
     ...conflict,
   },
+  DATASET_MERGE_CONFLICTS: {
+    when: 'Two versions to merge say different things of the same images, and nothing settles it.',
+    remedy: 'Decide each conflict on the page, or merge with `--policy`.',
+    ...conflict,
+  },
   DATASET_EMPTY: {
     when: 'A source holds no image that can be read.',
     remedy: 'Point to a folder with images.',
@@ -257,6 +262,11 @@ export const CATALOGUE = {
     when: 'The catalog of a large version is being made, which takes a minute or two for ten million images.',
     remedy: 'Wait a moment; Gyre keeps at it.',
     ...unavailable,
+  },
+  QUERY_TOO_SLOW: {
+    when: 'A question to the images of a version took longer than half a minute.',
+    remedy: 'Ask for less at once: fewer patterns and less arithmetic.',
+    ...user,
   },
   SELECTION_EMPTY: {
     when: 'No image of the version fits the condition by which a step takes its images.',

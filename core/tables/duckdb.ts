@@ -53,6 +53,8 @@ export interface Connection {
   eachRow<R>(sql: string): AsyncIterable<R>
   /** Adds rows to a table of exactly these columns, in this order. @returns how many. */
   append(table: string, columns: Columns, rows: Iterable<object> | AsyncIterable<object>): Promise<number>
+  /** Ends what runs on it now, which then fails. */
+  interrupt(): void
   close(): void
 }
 
@@ -110,6 +112,7 @@ function connectionOf(duckdb: DuckDB, connection: DuckDBConnection): Connection 
         }
     },
     append: (table, columns, rows) => append(duckdb, connection, { table, columns, rows }),
+    interrupt: () => connection.interrupt(),
     close: () => connection.closeSync(),
   }
 }

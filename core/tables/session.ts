@@ -6,6 +6,7 @@
  *     nothing else: no network, no extension, no setting can be changed, whatever SQL it is given.
  */
 import path from 'node:path'
+import { PlatformError } from '#core/errors'
 import {
   damagedTable,
   literal,
@@ -45,6 +46,12 @@ export interface TableSession {
   batches<R extends object>(sql: string, params?: readonly Value[]): AsyncIterable<R[]>
   /** The first column, `INTEGER` and never null, of all rows: four bytes each instead of an object. */
   integers(sql: string): Promise<Int32Array>
+  /**
+   * Asks on a connection of its own, beside what else is asked, and gives up after a time. Sees no temporary tables.
+   *
+   * @throws {PlatformError} `QUERY_TOO_SLOW`.
+   */
+  within<T>(limitMs: number, ask: (asked: Pick<TableSession, 'query' | 'integers'>) => Promise<T>): Promise<T>
   run(sql: string): Promise<void>
   /** Adds rows to a table that `load` made of these columns. @returns how many. */
   append(name: string, columns: Columns, rows: Iterable<object> | AsyncIterable<object>): Promise<number>
@@ -116,6 +123,7 @@ function sessionOn({ main, database, definitions, temporary }: Opened): TableSes
       }
     },
     integers: (sql) => explained(main.integers(sql)),
+    within: async (limitMs, ask) => explained(askWithin(await database.connect(), limitMs, ask)),
     run: (sql) => explained(main.run(sql)),
     append: (name, columns, rows) => main.append(name, columns, rows),
     async load(name, columns, rows) {
@@ -130,6 +138,33 @@ function sessionOn({ main, database, definitions, temporary }: Opened): TableSes
       main.close()
       database.close()
     },
+  }
+}
+
+async function askWithin<T>(
+  connection: Connection,
+  limitMs: number,
+  ask: (asked: Pick<TableSession, 'query' | 'integers'>) => Promise<T>,
+): Promise<T> {
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    connection.interrupt()
+  }, limitMs)
+  try {
+    // Between two questions nothing runs that an interruption could end.
+    const inTime = <A>(go: () => Promise<A>): Promise<A> => (late ? Promise.reject(new Error('late')) : go())
+    return await ask({
+      query: (sql, params) => inTime(() => connection.rows(sql, params)),
+      integers: (sql) => inTime(() => connection.integers(sql)),
+    })
+  } catch (error) {
+    if (!late) throw error
+    const message = `the question took longer than ${limitMs / 1_000} s and was given up; ask for less at once`
+    throw new PlatformError('QUERY_TOO_SLOW', message, { limitMs }, { cause: error })
+  } finally {
+    clearTimeout(timer)
+    connection.close()
   }
 }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { dropCatalogs, openCatalog, type Catalog, type CatalogOptions } from '#core/catalog'
 import type { DatasetVersion } from '#core/steps'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
+import { readCatalog } from '../../../core/catalog/catalog.ts'
 import { digestOf, madeVersion, type Made } from './made.ts'
 
 let folder: string
@@ -35,6 +36,34 @@ const many = (n: number, make: (i: number) => Made): Promise<DatasetVersion> =>
   madeVersion(store, 'parts', Object.fromEntries(Array.from({ length: n }, (_, i) => [`i${i}`, make(i)])))
 
 const sourceOf = ({ source }: { source: string }): string => source.slice(0, -'.png'.length)
+
+describe('for a map', () => {
+  it('a column is a byte an image in the order of digests, the most frequent value first', async () => {
+    const catalog = await open(
+      await many(90, (i) => ({ label: i % 3 === 0 ? null : i % 3 === 1 || i < 30 ? "it's" : 'dent' })),
+    )
+    const { values, codes } = await catalog.codes('label')
+    const { rows } = await catalog.page({ from: 0, count: 90 })
+    expect(values).toEqual(["it's", null, 'dent'])
+    expect(Array.from(codes, (code) => values[code])).toEqual(rows.map(({ label }) => label))
+    expect((await catalog.codes('humanSeen')).values.every((value) => typeof value === 'boolean')).toBe(true)
+    await expect(catalog.codes('blur')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
+  it('values beyond the 255 most frequent share one code', async () => {
+    const catalog = await open(await many(300, (i) => ({ label: `c${i}` })))
+    const { values, codes } = await catalog.codes('label')
+    expect(values).toHaveLength(255)
+    expect(codes.filter((code) => code === 255)).toHaveLength(45)
+  })
+
+  it('images are named by their place in the order of digests', async () => {
+    const catalog = await open(await many(25, () => ({})))
+    const all = (await catalog.page({ from: 0, count: 25 })).rows.map(({ digest }) => digest)
+    expect(await catalog.digestsAt([3, 0, 24, 99])).toEqual([all[0], all[3], all[24]])
+    expect(await catalog.digestsAt([])).toEqual([])
+  })
+})
 
 describe('pages', () => {
   it('lie one after the other in order of digest, and a page beyond the end is empty', async () => {
@@ -112,6 +141,18 @@ it('counts, digests, single rows and places of bytes come from the same table', 
     ...{ uri: null, etag: null },
   })
   expect(await catalog.placeOf(digestOf('nobody'))).toBeNull()
+})
+
+it('a question that takes too long is given up, and the next one is answered', async () => {
+  const version = await many(2_000, (i) => ({ width: i }))
+  await (await open(version)).close()
+  opened.pop()
+  const file = path.join(folder, 'parts', `${version.version}.1.duckdb`)
+  const catalog = await readCatalog(file, version, await mkdtemp(path.join(folder, 'spill-')), 1)
+  opened.push(catalog)
+  const heavy = Array.from({ length: 60 }, (_, i) => `regexp_matches(source, '(.*x){40}${i}')`).join(' or ')
+  await expect(catalog.facets(heavy)).rejects.toMatchObject({ code: 'QUERY_TOO_SLOW' })
+  expect((await (await open(version)).page({ from: 1_990, count: 20 })).rows).toHaveLength(10)
 })
 
 describe('facets', () => {
