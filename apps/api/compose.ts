@@ -8,6 +8,7 @@ import { batchesOf } from './adapters/batches.ts'
 import { blobsOf } from './adapters/blobs.ts'
 import { datasetCatalogOf } from './adapters/dataset-catalog.ts'
 import { healthOf } from './adapters/dataset-health.ts'
+import { datasetVersionsOf } from './adapters/dataset-versions.ts'
 import { neighboursOf, streamsOf } from './adapters/dataset-neighbours.ts'
 import { datasetsOf } from './adapters/datasets.ts'
 import { endpointsOf } from './adapters/endpoints.ts'
@@ -16,6 +17,7 @@ import { identityOf } from './adapters/identity.ts'
 import { keepCatalogs } from './adapters/kept-catalogs.ts'
 import { peopleOf } from './adapters/people.ts'
 import { modelsOf } from './adapters/models.ts'
+import { retentionOf } from './adapters/retention.ts'
 import { runDetailsOf } from './adapters/run-details.ts'
 import { sessionsOf } from './adapters/sessions.ts'
 import type { ApiPorts, TriggerPort } from './ports.ts'
@@ -51,7 +53,9 @@ export function composePorts(parts: Parts): ApiPorts {
     datasets: datasetsOf(store, catalogs),
     catalog: datasetCatalogOf(store, catalogs),
     neighbours: neighboursOf(store),
+    versions: datasetVersionsOf(store),
     health: healthOf(store, engine),
+    retention: retentionOf(store, engine),
     streams: streamsOf(store),
     sessions: sessionsOf(store),
     models: modelsOf(store),

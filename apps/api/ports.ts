@@ -8,14 +8,20 @@ import type { ImageDrop } from '#core/batch'
 import type { Traffic } from '#core/compute'
 import type { Action, Door, TokenFacts } from '#core/identity'
 import type { Split } from '#core/datasets'
+import type { Codes } from '#core/catalog'
 import type { SimilarImage } from '#core/neighbours'
 import type { StreamDescription } from '#core/streaming'
 import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/runs'
 import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
+import type { RetentionPort } from './routes/retention.ts'
 import type { SessionHost } from '#core/labelling'
 import type { BlobRef } from '#core/steps'
 import type { Fire } from '#core/triggers'
+import type { z } from 'zod'
+import type { DatasetVersion } from '#core/steps'
+import type { DifferenceKind, DiffRow, HistoryEntry, Ref, VersionDiff } from '#core/datasets'
+import type { versionMerge, versionRestore, versionTag } from './routes/dataset-versions.ts'
 import type {
   BatchView,
   CatalogPage,
@@ -109,6 +115,13 @@ export interface CatalogPort {
     },
   ): Promise<CatalogPage>
   facets(name: string, query: { readonly ref: string; readonly where?: string | undefined }): Promise<FacetPage>
+  /** A column of few values, a byte an image in the order of digests. */
+  codes(name: string, query: { readonly ref: string; readonly column: string }): Promise<Codes>
+  /** Of these places in the order of digests, those that there are, ascending. */
+  digests(
+    name: string,
+    query: { readonly version: string; readonly rows: readonly number[] },
+  ): Promise<readonly string[]>
   views(name: string): Promise<readonly SavedView[]>
   view(name: string, view: string): Promise<SavedView>
   saveView(name: string, view: Pick<SavedView, 'name' | 'where' | 'note'>, by: string): Promise<void>
@@ -139,6 +152,34 @@ export interface StreamPort {
     name: string,
     query: { readonly ref: string; readonly split: Split | 'all'; readonly unlabelled: boolean },
   ): Promise<StreamDescription>
+}
+
+export interface DiffPage {
+  readonly rows: readonly DiffRow[]
+}
+
+/** Throws `DATASET_NOT_FOUND` for refs and versions that are not there. */
+export interface VersionPort {
+  /** Newest first. */
+  log(name: string, query: { readonly ref: string; readonly limit: number }): Promise<readonly HistoryEntry[]>
+  refs(name: string): Promise<readonly Ref[]>
+  diff(name: string, sides: { readonly from: string; readonly to: string }): Promise<VersionDiff>
+  diffRows(name: string, query: DiffQuery): Promise<DiffPage>
+  /** @throws {PlatformError} `DATASET_TAG_TAKEN`, `INVALID_NAME`. */
+  tag(name: string, tag: z.output<typeof versionTag>, by: string): Promise<DatasetVersion>
+  /** @throws {PlatformError} `POINTER_MOVED`. */
+  restore(name: string, restore: z.output<typeof versionRestore>, by: string): Promise<DatasetVersion>
+  /** @throws {PlatformError} `DATASET_MERGE_CONFLICTS`, with the conflicts in its details. */
+  merge(name: string, merge: z.output<typeof versionMerge>, by: string): Promise<DatasetVersion>
+}
+
+export interface DiffQuery {
+  readonly from: string
+  readonly to: string
+  readonly kind?: DifferenceKind | undefined
+  readonly label?: string | undefined
+  readonly after?: string | undefined
+  readonly limit: number
 }
 
 /** Reports throw `HEALTH_NOT_CHECKED`; schemas and migrations that do not fit throw `INVALID_INPUT`. */
@@ -278,7 +319,9 @@ export interface ApiPorts {
   readonly datasets: DatasetPort
   readonly catalog: CatalogPort
   readonly neighbours: NeighbourPort
+  readonly versions: VersionPort
   readonly health: HealthPort
+  readonly retention: RetentionPort
   readonly streams: StreamPort
   readonly sessions: SessionPort
   readonly models: ModelPort

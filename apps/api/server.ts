@@ -28,12 +28,14 @@ import { batchRoutes } from './routes/batches.ts'
 import { codecRoutes } from './routes/codec.ts'
 import { datasetCatalogRoutes } from './routes/dataset-catalog.ts'
 import { datasetHealthRoutes } from './routes/dataset-health.ts'
+import { datasetVersionRoutes } from './routes/dataset-versions.ts'
 import { datasetNeighbourRoutes } from './routes/dataset-neighbours.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { modelRoutes } from './routes/models.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { pipelineRoutes } from './routes/pipelines.ts'
+import { retentionRoutes } from './routes/retention.ts'
 import { runDetailRoutes } from './routes/run-details.ts'
 import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -131,6 +133,8 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     datasetCatalogRoutes,
     datasetNeighbourRoutes,
     datasetHealthRoutes,
+    retentionRoutes,
+    datasetVersionRoutes,
     peopleRoutes,
     sessionRoutes,
     modelRoutes,

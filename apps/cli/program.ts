@@ -371,8 +371,62 @@ function addDatasets(program: Command): void {
     .addOption(new Option('--split <split>', 'which images').choices(['train', 'test', 'all']).default('train'))
     .option('--unlabelled', 'also images without a label')
     .action(async (name, file, options) => (await import('./verbs/dataset-stream.ts')).describeTo(name, file, options))
+  addDatasetHistory(dataset)
   addDatasetQueries(dataset)
   addDatasetHealth(dataset)
+  addDatasetRetention(dataset)
+}
+
+/** Where versions came from, what tells them apart, and where refs point. */
+function addDatasetHistory(dataset: Command): void {
+  stackVerb(dataset, 'log <name>', 'List the versions that NAME or NAME@REF came from, newest first', [
+    './gyre dataset log parts',
+    './gyre dataset log parts@before-audit --limit 5',
+  ])
+    .option('--limit <versions>', 'the most versions, 1–1000')
+    .action(async (name, options) => (await import('./verbs/dataset-history.ts')).log(name, options))
+  stackVerb(dataset, 'diff <name> [to]', 'Show what tells NAME@REF from latest, or from another version', [
+    './gyre dataset diff parts@d21992',
+    './gyre dataset diff parts@d21992 before-audit --images',
+    './gyre dataset diff parts@d21992 --kind relabelled --label scratch',
+  ])
+    .option('--images', 'also list the images that differ')
+    .addOption(
+      new Option('--kind <kind>', 'list the images that differ in this way').choices([
+        ...['added', 'removed', 'relabelled', 'resplit', 'excluded', 'included', 'judged'],
+        ...['tagged', 'described', 'boxed', 'regrouped'],
+      ]),
+    )
+    .option('--label <class>', 'of images that have this label before or after')
+    .option('--limit <images>', 'the most images to list, 1–500')
+    .action(async (name, to, options) => (await import('./verbs/dataset-history.ts')).diff(name, to, options))
+  stackVerb(dataset, 'merge <name>', 'Merge version or ref NAME@REF into latest, image by image and field by field', [
+    './gyre dataset merge parts@second-opinion',
+    './gyre dataset merge parts@second-opinion --policy people,theirs',
+    './gyre dataset merge parts@4be1c0 --into audited --decisions decided.json',
+  ])
+    .option('--into <ref>', 'the ref that moves to the merge', 'latest')
+    .option(
+      '--policy <policies>',
+      'of conflicts: ours, theirs, people, clear, fail; several in their order, with commas',
+    )
+    .option('--decisions <file>', 'JSON list of {digest, field, take: ours|theirs|clear}')
+    .option('--note <text>', 'why')
+    .action(async (name, options) => (await import('./verbs/dataset-history.ts')).merge(name, options))
+  stackVerb(dataset, 'tag <name> <tag>', 'Name the version NAME or NAME@REF', [
+    './gyre dataset tag parts before-audit',
+    './gyre dataset tag parts@d21992 before-audit --move',
+  ])
+    .option('--move', 'the tag moves where it names another version')
+    .option('--note <text>', 'why')
+    .action(async (name, tag, options) => (await import('./verbs/dataset-history.ts')).tag(name, tag, options))
+  stackVerb(dataset, 'restore <name>', 'Make an earlier version NAME@VERSION the latest again; nothing is lost', [
+    './gyre dataset restore parts@d21992',
+    './gyre dataset restore parts@before-audit --note "the relabelling was wrong"',
+  ])
+    .option('--ref <ref>', 'the ref that moves', 'latest')
+    .option('--note <text>', 'why')
+    .action(async (name, options) => (await import('./verbs/dataset-history.ts')).restore(name, options))
 }
 
 /** Which images fit a condition, and conditions with a name. */
@@ -401,6 +455,55 @@ function addDatasetQueries(dataset: Command): void {
   stackVerb(dataset, 'views <name>', 'List the saved views of a dataset', ['./gyre dataset views parts --remove dark'])
     .option('--remove <view>', 'remove this one first')
     .action(async (name, options) => (await import('./verbs/dataset-query.ts')).views(name, options))
+}
+
+/** How long versions are kept, what is deleted and brought back, and what follows from what. */
+function addDatasetRetention(dataset: Command): void {
+  const verbs = () => import('./verbs/dataset-retention.ts')
+  stackVerb(dataset, 'gc', 'Remove what nothing names any more: condemned after a week, gone a week later', [
+    './gyre dataset gc --dry-run',
+    './gyre dataset gc',
+  ])
+    .option('--dry-run', 'only look and tell')
+    .action(async (options) => (await verbs()).gc(options))
+  stackVerb(dataset, 'policy <name>', 'Show or set how long versions of a dataset are kept', [
+    './gyre dataset policy parts --versions 10 --days 90 --run-days 365',
+    './gyre dataset policy parts --versions none',
+  ])
+    .option('--versions <n>', 'of each ref, so many of the last; "none" lifts the bound')
+    .option('--days <n>', 'what was current within so many days')
+    .option('--run-days <n>', 'how long after their end runs hold the versions they used')
+    .action(async (name, options) => (await verbs()).policy(name, options))
+  stackVerb(dataset, 'hold <name>', 'List, place or release holds on NAME or NAME@REF: what is held is never deleted', [
+    './gyre dataset hold parts@d21992 --as audit --reason "asked for by the auditor"',
+    './gyre dataset hold parts --release audit',
+  ])
+    .option('--as <hold>', 'a name for a new hold')
+    .option('--reason <text>', 'why')
+    .option('--release <hold>', 'end a hold')
+    .action(async (name, options) => (await verbs()).hold(name, options))
+  stackVerb(dataset, 'trash <name>', 'List the versions of a dataset in the trash').action(async (name, options) =>
+    (await verbs()).trash(name, options),
+  )
+  stackVerb(dataset, 'undelete <name@version>', 'Bring a version back from the trash', [
+    './gyre dataset undelete parts@d21992',
+  ]).action(async (name, options) => (await verbs()).undelete(name, options))
+  stackVerb(dataset, 'delete-image <digest>', 'Delete one image everywhere, for good', [
+    './gyre dataset delete-image 3f9a… --reason "asked by the person shown" --yes',
+  ])
+    .option('--reason <text>', 'why; kept in place of the image')
+    .option('--yes', 'this cannot be undone')
+    .action(async (digest, options) => (await verbs()).deleteImage(digest, options))
+  stackVerb(dataset, 'verify <name>', 'Prove that NAME or NAME@REF is whole, and that its splits do not leak', [
+    './gyre dataset verify parts --every-image',
+  ])
+    .option('--every-image', 'read every image, not only tables and packs')
+    .action(async (name, options) => (await verbs()).verify(name, options))
+  stackVerb(
+    dataset,
+    'lineage <name>',
+    'Show where NAME or NAME@REF comes from, and which models and endpoints it led to',
+  ).action(async (name, options) => (await verbs()).lineage(name, options))
 }
 
 /** The health of datasets and what their labels may say. */

@@ -15,3 +15,5 @@ export {
   type RetentionPolicy,
 } from './policy.ts'
 export { trashedVersions, undelete } from './trash.ts'
+export { askForDeletion, runCollection, runDeletion, runVerification } from './steps.ts'
+export { verifyVersion, type Verification, type VerifyOptions } from './verify.ts'

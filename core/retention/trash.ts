@@ -13,6 +13,7 @@ import {
   type ObjectStore,
   type Sentence,
 } from '#core/storage'
+import { asCollector } from './collector.ts'
 import { TRASHED_VERSIONS, trashedVersionAt, trashKeyOf, versionKeyOf, type VersionPlace } from './layout.ts'
 import type { TrashedVersion } from './judge.ts'
 
@@ -38,9 +39,9 @@ export async function restoreFromTrash(store: ObjectStore, place: VersionPlace):
  * Brings a version back from the trash. Whatever took it there takes it again in a week, unless a tag or a hold keeps it.
  *
  * @param digits - of its digest, the first six at least.
- * @throws {PlatformError} `DATASET_NOT_FOUND`.
+ * @throws {PlatformError} `DATASET_NOT_FOUND`; `GC_RUNNING`.
  */
-export async function undelete(store: ObjectStore, dataset: string, digits: string): Promise<string> {
+export async function undelete(store: ObjectStore, dataset: string, digits: string, by: string): Promise<string> {
   const found = (await trashedVersions(store, dataset)).filter(({ version }) => version.startsWith(digits))
   const [one, ...more] = found
   if (!one || more.length > 0 || digits.length < 6)
@@ -49,7 +50,7 @@ export async function undelete(store: ObjectStore, dataset: string, digits: stri
       `the trash has ${found.length} versions of ${dataset} that begin with ${digits}; give at least 6 digits of one that \`gyre dataset trash ${dataset}\` lists`,
       { dataset, digits, found: found.length },
     )
-  await restoreFromTrash(store, one)
+  await asCollector(store, { by }, () => restoreFromTrash(store, one))
   return one.version
 }
 

@@ -1,6 +1,7 @@
 /** The built-in steps and the artifacts that flow between them: what a pipeline file imports as `gyre/steps`. */
 
 export * from './catalogue.ts'
+export { collectGarbage, deleteImage, verifyDataset } from './retention.ts'
 export * as artifacts from './artifacts.ts'
 export type {
   Algorithm,

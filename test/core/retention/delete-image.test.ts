@@ -38,7 +38,8 @@ const json = (value: unknown) => Buffer.from(canonicalJson(value))
 /** Keys of all objects that hold these bytes as they are. */
 async function holding(bytes: Uint8Array): Promise<string[]> {
   const keys: string[] = []
-  for await (const { key } of store.list('')) if (Buffer.from(await store.get(key)).includes(bytes)) keys.push(key)
+  for await (const { key } of store.list(''))
+    if (Buffer.from(await store.get(key)).includes(Buffer.from(bytes))) keys.push(key)
   return keys
 }
 
