@@ -7,11 +7,20 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { resolveVersion } from '#core/datasets'
+import { embedImages } from '#core/embedding'
 import { installationRoot } from '#core/execution'
 import { silentLogger } from '#core/log'
+import { indexNeighbours } from '#core/neighbours'
+import { datasetCatalogOf } from '../../apps/api/adapters/dataset-catalog.ts'
+import { datasetsOf } from '../../apps/api/adapters/datasets.ts'
+import { keepCatalogs } from '../../apps/api/adapters/kept-catalogs.ts'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import { hasBrowser, openBrowser } from '../support/browser.ts'
 import { fakeWorld, type FakeWorld } from '../support/fake-ports.ts'
+import { pngImage } from '../support/images.ts'
+import { stepContext } from '../core/imports/support.ts'
+import { importedScenes } from '../core/streaming/support.ts'
 import { serveManyImages, type Asked } from '../support/many-images.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -26,9 +35,23 @@ let browser: Awaited<ReturnType<typeof openBrowser>>
 let world: FakeWorld
 let api: Api
 let url: string
-let uploadsDir: string
+let folder: string
 let page: Page
 let complaints: string[]
+
+async function serve(next: FakeWorld): Promise<void> {
+  world = next
+  api = await buildServer(world, {
+    log: silentLogger(),
+    webDir: path.join(installationRoot(), 'dist/web'),
+    uploadsDir: folder,
+    hosts: [],
+    version: '0.1.0',
+    temporalUi: null,
+    limits: { pollMs: 20, loginsPerMinute: 1_000 },
+  })
+  url = await api.listen({ port: 0, host: '127.0.0.1' })
+}
 
 async function enter(person: string, address: string): Promise<void> {
   await browser.context.clearCookies()
@@ -49,18 +72,8 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
   afterAll(() => browser.close())
 
   beforeEach(async () => {
-    uploadsDir = await mkdtemp(path.join(tmpdir(), 'gyre-web-'))
-    world = await fakeWorld()
-    api = await buildServer(world, {
-      log: silentLogger(),
-      webDir: path.join(installationRoot(), 'dist/web'),
-      uploadsDir,
-      hosts: [],
-      version: '0.1.0',
-      temporalUi: null,
-      limits: { pollMs: 20, loginsPerMinute: 1_000 },
-    })
-    url = await api.listen({ port: 0, host: '127.0.0.1' })
+    folder = await mkdtemp(path.join(tmpdir(), 'gyre-web-'))
+    await serve(await fakeWorld())
     page = await browser.context.newPage()
     page.setDefaultTimeout(15_000)
     complaints = []
@@ -72,7 +85,7 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
   afterEach(async () => {
     await page.close()
     await api.close()
-    await rm(uploadsDir, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true })
   })
 
   describe('a grid over a million images', () => {
@@ -192,12 +205,192 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
     })
   })
 
+  describe('a map of a million images', () => {
+    test('what is in a lasso is shown and acted on, and its link draws it again', async () => {
+      const asked = await serveManyImages(page, { dataset: NAME, version: VERSION, images: MILLION })
+      await enter('ada', `/datasets/${NAME}/map`)
+      const map = page.getByRole('application', { name: 'Map of 1,000,000 images.' })
+      await map.locator('.map-name').getByText('dent').waitFor()
+      await map.focus()
+      // From the keyboard: nearer, to the side, and all that is seen.
+      for (const key of ['+', '+', '+', '+', 'ArrowRight', 'ArrowDown']) await page.keyboard.press(key)
+      await expect.poll(() => search().get('view')).toMatch(/^-?[\d.]+,-?[\d.]+,[\d.]+$/)
+      await page.goto(`${url}/datasets/${NAME}/map?view=2.5,0.4,3000`)
+      await page.getByRole('button', { name: 'Select what is seen' }).click()
+      const heading = page.getByRole('heading', { name: 'in the lasso' })
+      await heading.waitFor()
+      const told = await heading.innerText()
+      await page.reload()
+      await heading.waitFor()
+      expect(await heading.innerText()).toBe(told)
+      await page.getByRole('button', { name: 'Leave out…' }).click()
+      await page.getByRole('textbox', { name: 'Why' }).fill('another part')
+      await page.keyboard.press('Enter')
+      await page.getByText('3 images left out: version').waitFor()
+      const change = asked.find((one) => one.url.pathname.endsWith('/changes'))!.body as { digests: string[] }
+      expect(told).toBe(`${change.digests.length.toLocaleString('en')} images in the lasso`)
+      await heading.waitFor({ state: 'detached' })
+      expect(complaints).toEqual([])
+    })
+
+    test('a hand draws a lasso; near enough, points show as images', async () => {
+      await serveManyImages(page, { dataset: NAME, version: VERSION, images: MILLION })
+      await enter('ada', `/datasets/${NAME}/map`)
+      const map = page.locator('.map-box')
+      await map.locator('.map-name').getByText('dent').waitFor()
+      await page.getByRole('button', { name: 'Draw a lasso' }).click()
+      const { x, y, width, height } = (await map.boundingBox())!
+      await page.mouse.move(x + 4, y + 4)
+      await page.mouse.down()
+      for (const [right, down] of [
+        [1, 0],
+        [1, 1],
+        [0, 1],
+        [0, 0],
+      ] as const)
+        await page.mouse.move(x + 4 + right * (width - 8), y + 4 + down * (height - 8), { steps: 4 })
+      await page.mouse.up()
+      await page.getByRole('heading', { name: '1,000,000 images in the lasso' }).waitFor()
+      await page.getByText('At most 100,000 images are acted on at once').waitFor()
+      await page.goto(`${url}/datasets/${NAME}/map?view=2.5,0.4,60000`)
+      await page.locator('.map-picture').first().waitFor()
+      expect(await page.locator('.map-picture').count()).toBeLessThanOrEqual(60)
+    })
+
+    test('a version without an embedding says how it gets a map, and starts the run', async () => {
+      await enter('ada', '/datasets/surfaces/map')
+      await page.getByText('There is no map of this version yet.').waitFor()
+      await page.getByText('gyre pipeline run dataset-map --param dataset=surfaces').waitFor()
+    })
+  })
+
+  describe('versions', () => {
+    test('any two are marked and compared, down to the images of one pair of classes', async () => {
+      const asked = await serveManyImages(page, { dataset: NAME, version: VERSION, images: MILLION })
+      await enter('ada', `/datasets/${NAME}/versions`)
+      await page.getByRole('radio', { name: 'Compare from 3333333333' }).check()
+      await page.getByRole('button', { name: 'Compare the two that are marked' }).click()
+      await page.getByRole('button', { name: '1,558 relabelled' }).click()
+      await page
+        .getByRole('list', { name: 'From which class to which' })
+        .getByRole('button', { name: /scratch/ })
+        .click()
+      await page.getByRole('button', { name: 'Next 120' }).click()
+      await expect.poll(() => search().get('after')).toMatch(/^[0-9a-f]{64}$/)
+      const last = asked.filter((one) => one.url.pathname.endsWith('/diff/rows')).at(-1)!.url.searchParams
+      expect(Object.fromEntries(last)).toMatchObject({
+        from: '3'.repeat(64),
+        to: VERSION,
+        kind: 'relabelled',
+        label: 'crack',
+        limit: '120',
+      })
+      await expect.poll(() => page.locator('.tile-list li').count()).toBe(120)
+    })
+
+    test('conflicts of a merge are decided by three keys, each with its image', async () => {
+      const asked = await serveManyImages(page, { dataset: NAME, version: VERSION, images: MILLION })
+      await enter('ada', `/datasets/${NAME}/merge?theirs=night-shift`)
+      await page.getByRole('button', { name: 'Merge', exact: true }).click()
+      await page.getByRole('heading', { name: '3 conflicts' }).waitFor()
+      expect(await page.locator('.conflicts img').count()).toBe(3)
+      for (const key of ['1', '2', '3']) await page.keyboard.press(key)
+      await page.getByText('all decided').waitFor()
+      await page.getByRole('button', { name: 'Merge with 3 decisions' }).click()
+      await page.waitForURL(/diff\?/)
+      const { decisions } = asked.filter((one) => one.url.pathname.endsWith('/merge')).at(-1)!.body as {
+        decisions: { field: string; take: string }[]
+      }
+      expect(decisions.map(({ field, take }) => [field, take])).toEqual([
+        ['label', 'ours'],
+        ['tags', 'theirs'],
+        ['excluded', 'clear'],
+      ])
+    })
+
+    test('a finding of a health check is acted on by its own condition', async () => {
+      const asked = await serveManyImages(page, { dataset: NAME, version: VERSION, images: MILLION })
+      await enter('ada', `/datasets/${NAME}/health`)
+      const finding = page.getByRole('article', { name: '38 images are blurry' })
+      await finding.getByRole('button', { name: 'Leave out…' }).click()
+      await page.getByRole('textbox', { name: 'Why' }).fill('nothing can be seen')
+      await page.keyboard.press('Enter')
+      await page.getByText('3 images left out: version').waitFor()
+      expect(asked.find((one) => one.url.pathname.endsWith('/changes'))!.body).toEqual({
+        version: VERSION,
+        where: 'blur > 0.92',
+        action: 'exclude',
+        reason: 'nothing can be seen',
+      })
+    })
+  })
+
+  describe('versions of a store', () => {
+    test('are looked at, narrowed, acted on, compared by look and put on a map, all by the same API as the commands', async () => {
+      await api.close()
+      const fakes = await fakeWorld()
+      const { store } = fakes
+      const version = await importedScenes(store, folder)
+      const ctx = stepContext({ store, scratchDir: folder })
+      const embeddings = await embedImages({ version, model: 'fitted', dims: 64, seed: 7 }, ctx)
+      await indexNeighbours({ embeddings }, ctx)
+      const catalogs = keepCatalogs(store, { cacheDir: path.join(folder, 'catalogs') })
+      await serve({ ...fakes, datasets: datasetsOf(store, catalogs), catalog: datasetCatalogOf(store, catalogs) })
+
+      await enter('ada', '/datasets/things')
+      await page.getByText('66 of 66 images').waitFor()
+      await page.getByRole('button', { name: /^kind-1/ }).click()
+      await page.getByText('20 of 66 images').waitFor()
+      await page.getByRole('textbox', { name: 'Query' }).fill('brightness > 2')
+      await page.keyboard.press('Enter')
+      await page.getByText('No image fits this query.').waitFor()
+      await page.getByRole('textbox', { name: 'Query' }).fill('sharpness > 2')
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').getByText('sharpness').waitFor()
+      await page.getByRole('textbox', { name: 'Query' }).fill('')
+      await page.keyboard.press('Enter')
+      await page.getByText('20 of 66 images').waitFor()
+      await grid().press('Control+a')
+      await page.getByRole('button', { name: 'Leave out…' }).click()
+      await page.getByRole('textbox', { name: 'Why' }).fill('another line')
+      await page.keyboard.press('Enter')
+      await page.getByText('20 images left out: version').waitFor()
+      await page.getByText('20 left out', { exact: true }).waitFor()
+      const changed = await resolveVersion(store, 'things@latest')
+      expect(changed.version).not.toBe(version.version)
+
+      await shots().first().click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByText('Left out: another line').waitFor()
+      await dialog.getByRole('link', { name: 'all of them' }).click()
+      await expect.poll(() => page.locator('.similar-found .tile-list li').count()).toBe(60)
+      const image = { name: 'new.png', mimeType: 'image/png', buffer: Buffer.from(await pngImage(17)) }
+      await page.locator('input[type=file]').setInputFiles([image])
+      await page.locator('.tile-foot').getByText('100.0 %').first().waitFor()
+
+      await page.getByRole('link', { name: 'Map' }).click()
+      await page.locator('.map-picture, .map-name').first().waitFor()
+      await page.getByRole('button', { name: 'Show all' }).click()
+      await page.getByRole('button', { name: 'Select what is seen' }).click()
+      await page.getByRole('heading', { name: /^6\d images in the lasso/ }).waitFor()
+      await page.getByRole('button', { name: 'Tag…' }).waitFor()
+      expect(complaints).toEqual([])
+    }, 180_000)
+  })
+
   const everyPage: readonly (readonly [address: string, shows: string])[] = [
     ['', '.shot'],
     ['?is.label=dent&order=-blur&size=192', '.shot'],
     [`?image=${'7'.repeat(64)}`, '.detail'],
     [`/similar?to=${'7'.repeat(64)}`, '.tile-list'],
     ['/similar', '.empty'],
+    ['/map', '.legend'],
+    ['/map?lasso=2,-1,3.6,-1.2,3.8,1,2.4,1.4', '.tile-list'],
+    ['/versions', '.history'],
+    [`/diff?from=${'4'.repeat(64)}&kind=relabelled`, '.tile-list'],
+    ['/merge?theirs=night-shift', '.merge-form'],
+    ['/health', '.finding'],
+    ['/lineage', '.flow li'],
   ]
   test.each(everyPage)(
     '%s has no serious accessibility violation, fits every width and obeys its own policy',
@@ -226,20 +419,18 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
 })
 
 /** The first image that is seen whole, counted from 0. */
-async function firstSeen(): Promise<number> {
-  return page.evaluate(() => {
-    const top = document.querySelector('.grid-scroll')!.getBoundingClientRect().top
-    const seen = [...document.querySelectorAll('.shot')].find((shot) => shot.getBoundingClientRect().top >= top - 1)
+function firstSeen(): Promise<number> {
+  return shots().evaluateAll((all) => {
+    const top = all[0]!.closest('.grid-scroll')!.getBoundingClientRect().top
+    const seen = all.find((shot) => shot.getBoundingClientRect().top >= top - 1)
     return Number(seen?.getAttribute('aria-posinset')) - 1
   })
 }
 
 /** Where the line that holds a row begins. */
 async function lineStart(row: number): Promise<number> {
-  const columns = await page.evaluate(() => {
-    const tops = [...document.querySelectorAll('.shot')].map((shot) => shot.getBoundingClientRect().top)
-    return tops.filter((top) => top === tops[0]).length
-  })
+  const tops = await shots().evaluateAll((all) => all.map((shot) => shot.getBoundingClientRect().top))
+  const columns = tops.filter((top) => top === tops[0]).length
   return Math.floor(row / columns) * columns
 }
 

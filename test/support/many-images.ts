@@ -211,11 +211,202 @@ export async function serveManyImages(page: Page, many: ManyImages): Promise<rea
     const { rows } = route.request().postDataJSON() as { rows: number[] }
     return answer(route, { digests: rows.map(digestOf) })
   })
+  await page.route(`${base}/log?*`, (route) => answer(route, logOf(many)))
+  await page.route(`${base}/refs`, (route) => answer(route, refsOf(many)))
+  await page.route(`${base}/diff?*`, (route) => answer(route, DIFF))
+  await page.route(`${base}/diff/rows?*`, (route) => {
+    const { searchParams } = note(route)
+    const start = searchParams.get('after') ? 1_000 : 0
+    const rows = Array.from({ length: Number(searchParams.get('limit')) }, (_, at) => differenceOf(start + at))
+    return answer(route, { rows })
+  })
+  await page.route(`${base}/merge`, (route) => {
+    note(route)
+    const { decisions } = route.request().postDataJSON() as { decisions: unknown[] }
+    if (decisions.length === CONFLICTS.length) return answer(route, { version: 'e'.repeat(64) })
+    return answer(
+      route,
+      {
+        code: 'DATASET_MERGE_CONFLICTS',
+        detail: '3 fields',
+        details: { conflicts: CONFLICTS, total: CONFLICTS.length },
+      },
+      409,
+    )
+  })
+  await page.route(`${base}/lineage?*`, (route) => answer(route, lineageOf(many)))
+  await page.route(`${base}/health?*`, (route) => answer(route, healthOf(many)))
   await page.route(`${base}/changes`, (route) => {
     note(route)
     return answer(route, { version: 'e'.repeat(64), images: 3 })
   })
   return asked
+}
+
+const DIFF = {
+  added: 0,
+  removed: 12,
+  resplit: 3,
+  excluded: 412,
+  included: 0,
+  judged: 0,
+  tagged: 87,
+  described: 0,
+  regrouped: 0,
+  relabelled: [
+    { from: 'scratch', to: 'crack', images: 1_204 },
+    { from: null, to: 'clean', images: 310 },
+    { from: 'pit', to: 'dent', images: 44 },
+  ],
+  boxes: 0,
+  schema: {
+    from: { task: 'single', classes: ['scratch', 'pit'], boxes: null, attributes: {} },
+    to: { task: 'single', classes: ['scratch', 'pit', 'crack'], boxes: null, attributes: {} },
+  },
+}
+
+function differenceOf(row: number) {
+  const said = (label: string | null) => ({ split: 'train', label, tags: null, excluded: null })
+  return { digest: digestOf(row), kinds: ['relabelled'], was: said('scratch'), is: said(row % 3 ? 'crack' : 'clean') }
+}
+
+function logOf({ version, images }: ManyImages) {
+  const nothing = Object.fromEntries(
+    ['added', 'removed', 'resplit', 'excluded', 'included', 'judged', 'tagged', 'described', 'regrouped', 'boxes'].map(
+      (kind) => [kind, 0],
+    ),
+  )
+  const changes = (some: object) => ({ ...nothing, relabelled: [], schema: null, ...some })
+  const entry = (at: number, over: { readonly note: string } & Readonly<Record<string, unknown>>) => ({
+    version: String(at).repeat(64),
+    images,
+    by: 'ada',
+    at: `2026-03-0${at}T10:00:00.000Z`,
+    cause: null,
+    parents: [String(at - 1).repeat(64)],
+    refs: [],
+    ...over,
+  })
+  return [
+    entry(5, {
+      version,
+      note: 'what the night shift labelled, with the cracks of line 3',
+      refs: ['latest'],
+      parents: ['4'.repeat(64), '2'.repeat(64)],
+      changes: changes({ relabelled: DIFF.relabelled, excluded: 412 }),
+    }),
+    entry(4, { note: 'too dark to see anything', by: 'bea', changes: changes({ excluded: 24_391 }) }),
+    entry(3, { note: 'import of line 3', refs: ['before-audit'], changes: changes({ added: 200_000 }) }),
+    entry(2, { note: 'labels of the image classifier', by: 'image-classifier-1', changes: changes({ judged: 9_000 }) }),
+    entry(1, { note: 'import of lines 1 and 2', parents: [], changes: changes({ added: 800_000 }) }),
+  ]
+}
+
+function refsOf({ version, images }: ManyImages) {
+  const ref = (name: string, at: string, note: string) => ({
+    name,
+    version: at,
+    images,
+    note,
+    at: '2026-03-05T10:00:00.000Z',
+    by: 'ada',
+  })
+  return [
+    ref('before-audit', '3'.repeat(64), 'what the auditors saw'),
+    ref('latest', version, ''),
+    ref('night-shift', '9'.repeat(64), 'labelled by hand'),
+  ]
+}
+
+function lineageOf(many: ManyImages) {
+  const run = (by: string) => (by.startsWith('image') ? by : null)
+  const versions = logOf(many).map(({ version, images, parents, at, by, note }) => ({
+    ...{ version, images, parents, at, by, note, run: run(by) },
+  }))
+  const model = { name: 'surface-defects', version: 12 }
+  return {
+    dataset: many.dataset,
+    version: many.version,
+    imports: [2, 4].map((at) => ({
+      ...{ ...versions[at]!, run: `import-dataset-${at}` },
+      source: at === 2 ? 's3://plant-west/line-3/' : '/data/lines-1-and-2.tar',
+    })),
+    versions,
+    models: [
+      { ...model, trained: true, dataset: '2'.repeat(64) },
+      { ...model, version: 11, trained: false, dataset: '1'.repeat(64) },
+    ],
+    endpoints: [{ name: 'surface-defects', revision: 3, model, share: 90 }],
+  }
+}
+
+const label = (name: string | null, origin: string | null) => ({ label: name, origin, humanSeen: origin === 'human' })
+const CONFLICTS = [
+  {
+    digest: digestOf(7),
+    field: 'label',
+    base: label(null, null),
+    ours: label('scratch', 'human'),
+    theirs: label('crack', 'predicted'),
+  },
+  { digest: digestOf(9), field: 'tags', base: null, ours: ['night'], theirs: ['night', 'second look'] },
+  { digest: digestOf(11), field: 'excluded', base: null, ours: 'too dark', theirs: 'seen twice' },
+]
+
+function healthOf({ dataset, version, images }: ManyImages) {
+  const some = (count: number, salt: number) => Array.from({ length: count }, (_, at) => digestOf(at * salt))
+  const base = { where: null, list: null, details: null, digests: [] as string[] }
+  return {
+    schema: 1,
+    dataset,
+    version,
+    against: null,
+    images,
+    excluded: 24_391,
+    labelled: 750_000,
+    labelsChecked: true,
+    notes: ['Every image is 96 × 96, so that no size is odd.'],
+    findings: [
+      {
+        ...base,
+        kind: 'leaking-metadata',
+        title: 'The camera tells the class of 9,812 images',
+        images: 9_812,
+        share: 0.0098,
+        severity: 'bad',
+        where: "camera = 'ACME X1' and label = 'crack'",
+        advice: 'A model can learn the camera instead of the crack; take cracks with other cameras as well.',
+        details: {
+          columns: ['Camera', 'Class', 'Images', 'Expected'],
+          rows: [
+            ['ACME X1', 'crack', 9_812, 1_204.5],
+            ['none', 'crack', 0, 172],
+          ],
+        },
+      },
+      {
+        ...base,
+        kind: 'mislabelled',
+        title: '1,204 labels look wrong',
+        images: 1_204,
+        share: 0.0012,
+        severity: 'attention',
+        digests: some(48, 5),
+        advice: 'Models that never saw them agree on another class; let a person look.',
+      },
+      {
+        ...base,
+        kind: 'blurry',
+        title: '38 images are blurry',
+        images: 38,
+        share: 0.000038,
+        severity: 'note',
+        where: 'blur > 0.92',
+        digests: some(9, 3),
+        advice: 'Look at them; leave them out where nothing can be seen.',
+      },
+    ],
+  }
 }
 
 function detailOf({ dataset, version, images }: ManyImages) {

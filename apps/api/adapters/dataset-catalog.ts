@@ -20,6 +20,14 @@ export function datasetCatalogOf(store: ObjectStore, catalogs: KeptCatalogs): Ca
       }))
     },
 
+    async codes(name, { ref, column }) {
+      return catalogs.use(await catalogs.resolve(name, ref), (catalog) => catalog.codes(column))
+    },
+
+    async digests(name, { version, rows }) {
+      return catalogs.use(await catalogs.resolve(name, version), (catalog) => catalog.digestsAt(rows))
+    },
+
     views: (name) => listViews(store, name),
     view: (name, view) => readView(store, name, view),
     saveView: (name, view, by) => saveView(store, name, view, by),

@@ -6,6 +6,7 @@ const condition = z.string().max(4_000).optional()
 const ref = z.string().min(1).max(128).default('latest')
 /** Row numbers are 32 bits. */
 const MOST_ROWS = 2 ** 31 - 1
+const rowNumber = z.number().int().min(0).max(MOST_ROWS)
 /** A person's selection by hand; whoever means more gives a condition. */
 const CHANGE_BYTES = 8 * 2 ** 20
 
@@ -39,6 +40,35 @@ export function datasetCatalogRoutes(server: Api, { ports }: RouteContext): void
       schema: { params: byName, querystring: z.object({ ref, where: condition }), response: { 200: facetPage } },
     },
     (request) => catalog.facets(request.params.name, request.query),
+  )
+
+  server.get(
+    '/api/datasets/:name/codes',
+    {
+      config: { permission: 'view' },
+      schema: { params: byName, querystring: z.object({ ref, column: z.string().max(60) }) },
+    },
+    async (request, reply) => {
+      const { values, codes } = await catalog.codes(request.params.name, request.query)
+      const list = Buffer.from(JSON.stringify(values))
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(list.length)
+      return reply.type('application/octet-stream').send(Buffer.concat([length, list, codes]))
+    },
+  )
+
+  server.post(
+    '/api/datasets/:name/digests',
+    {
+      config: { permission: 'view' },
+      bodyLimit: CHANGE_BYTES,
+      schema: {
+        params: byName,
+        body: z.object({ version: z.string().min(1).max(128), rows: z.array(rowNumber).max(100_000) }),
+        response: { 200: z.object({ digests: z.array(z.string()).readonly() }) },
+      },
+    },
+    async (request) => ({ digests: await catalog.digests(request.params.name, request.body) }),
   )
 
   server.get(

@@ -15,6 +15,11 @@ const dataset: RouteObject = {
     { index: true, ...lazy(() => import('./datasets/images-page.tsx')) },
     page('map', () => import('./datasets/map-page.tsx')),
     page('similar', () => import('./datasets/similar-page.tsx')),
+    page('versions', () => import('./datasets/versions-page.tsx')),
+    page('diff', () => import('./datasets/diff-page.tsx')),
+    page('merge', () => import('./datasets/merge-page.tsx')),
+    page('health', () => import('./datasets/health-page.tsx')),
+    page('lineage', () => import('./datasets/lineage-page.tsx')),
   ],
 }
 

@@ -8,7 +8,7 @@ export class ApiProblem extends Error {
     readonly status: number,
     message: string,
     readonly remedy: string | null,
-    /** The whole problem document, for calls that answer a refusal with more than words. */
+    /** What a refusal says beside words. */
     readonly details: Readonly<Record<string, unknown>> = {},
   ) {
     super(message)
@@ -60,17 +60,17 @@ async function answerTo(path: string, init: RequestInit): Promise<Response> {
 
 async function problemOf(answer: Response): Promise<ApiProblem> {
   const problem = (await answer.json().catch(() => ({}))) as {
-    readonly [key: string]: unknown
     readonly code?: string
     readonly detail?: string
     readonly remedy?: string
+    readonly details?: Readonly<Record<string, unknown>>
   }
   return new ApiProblem(
     problem.code ?? 'INTERNAL',
     answer.status,
     problem.detail ?? `The server answered ${answer.status}.`,
     problem.remedy ?? null,
-    problem,
+    problem.details,
   )
 }
 

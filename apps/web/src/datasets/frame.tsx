@@ -31,6 +31,9 @@ const PLACES = [
   ['', 'Images'],
   ['map', 'Map'],
   ['similar', 'Similar'],
+  ['versions', 'Versions'],
+  ['health', 'Health'],
+  ['lineage', 'Lineage'],
 ] as const
 
 export default function DatasetFrame() {

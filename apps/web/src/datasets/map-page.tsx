@@ -12,6 +12,7 @@ import { colourOf, MapCanvas } from './map-canvas.tsx'
 import { within, type Points, type Polygon, type View } from './map-view.ts'
 import { useCodes, useDigests, useMap, type Codes } from './queries.ts'
 import { MARKED_AT_MOST } from './selection.ts'
+import { StartRun } from './start-run.tsx'
 import { Tiles } from './tiles.tsx'
 
 const COLOURED_BY = ['label', 'split', 'origin', 'excluded'] as const
@@ -26,11 +27,15 @@ export default function MapPage() {
       <div className="page">
         <Empty
           title="There is no map of this version yet."
-          command={`gyre pipeline run image-classifier --param dataset=${dataset.name}`}
+          command={`gyre pipeline run dataset-map --param dataset=${dataset.name}`}
         >
           <p>{map.error.message}</p>
-          {map.error.remedy ? <p>{map.error.remedy}</p> : null}
-          <p>A map needs the embedding of the images, which a pipeline with the step embed-images makes.</p>
+          <p>A map shows what looks alike side by side; it is made once for a set of images, whatever their labels.</p>
+          <StartRun
+            pipeline="dataset-map"
+            params={{ dataset: dataset.name, ref: dataset.version }}
+            verb="Make the map"
+          />
         </Empty>
       </div>
     )

@@ -1,11 +1,29 @@
 /** The data of the dataset pages. A version never changes, so what was asked of one is asked once. */
 import { keepPreviousData, useMutation, useQueries, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import { ApiProblem, get, getBytes, post, put, remove, segment } from '../api/client.ts'
+import { ApiProblem, blobUrl, get, getBytes, post, put, remove, segment } from '../api/client.ts'
 import { queryClient } from '../api/queries.ts'
 import { conditionOf, type Filter } from './filter.ts'
 import { readPoints, type Points } from './map-view.ts'
-import type { ChangeAction, Facet, Facets, Row, RowPage, SavedView, Value } from './types.ts'
+import { MARKED_AT_MOST } from './selection.ts'
+import type {
+  ChangeAction,
+  Conflict,
+  DatasetLineage,
+  Decision,
+  DiffRow,
+  Facet,
+  Facets,
+  HealthReport,
+  HistoryEntry,
+  MergePolicy,
+  Ref,
+  Row,
+  RowPage,
+  SavedView,
+  Value,
+  VersionDiff,
+} from './types.ts'
 
 /** Images that one version holds, or those of them that fit a condition, in an order. */
 export interface Shelf {
@@ -19,6 +37,9 @@ export interface Shelf {
 const PAGE = 200
 /** Pages that nobody looks at are forgotten after this long: a person scrolls on, memory does not grow. */
 const FORGET_MS = 20_000
+
+/** While something is not made yet, it is looked for again. */
+const AGAIN_MS = 5_000
 
 export const api = (dataset: string, rest: string, params: Readonly<Record<string, string | number | null>> = {}) => {
   const search = new URLSearchParams()
@@ -183,6 +204,7 @@ export function useMap(dataset: string, version: string) {
   return useQuery<Points, ApiProblem>({
     queryKey: [path],
     queryFn: async ({ signal }) => readPoints(await getBytes(path, signal)),
+    refetchInterval: ({ state }) => (state.error ? AGAIN_MS : false),
     staleTime: Infinity,
     gcTime: FORGET_MS,
     structuralSharing: false,
@@ -236,4 +258,91 @@ export function useDigests(dataset: string, version: string, rows: readonly numb
     retryDelay,
     enabled: rows.length > 0,
   })
+}
+
+export function useLog(dataset: string, ref: string) {
+  const path = api(dataset, 'log', { ref, limit: 1_000 })
+  return useQuery<readonly HistoryEntry[], ApiProblem>({ queryKey: [path], queryFn: () => get(path), retry: retries })
+}
+
+export function useRefs(dataset: string) {
+  const path = api(dataset, 'refs')
+  return useQuery<readonly Ref[], ApiProblem>({ queryKey: [path], queryFn: () => get(path), retry: retries })
+}
+
+export function useDiff(dataset: string, from: string, to: string) {
+  const path = api(dataset, 'diff', { from, to })
+  return useQuery<VersionDiff, ApiProblem>({
+    queryKey: [path],
+    queryFn: ({ signal }) => get(path, signal),
+    retry: retries,
+    enabled: from !== '',
+  })
+}
+
+interface DiffFilter {
+  readonly from: string
+  readonly to: string
+  readonly kind: string
+  readonly label: string | null
+  readonly after: string | null
+  readonly limit: number
+}
+
+export function useDiffRows(dataset: string, filter: DiffFilter) {
+  const path = api(dataset, 'diff/rows', { ...filter })
+  return useQuery<{ readonly rows: readonly DiffRow[] }, ApiProblem>({
+    queryKey: [path],
+    queryFn: ({ signal }) => get(path, signal),
+    retry: retries,
+  })
+}
+
+export interface MergeRequest {
+  readonly ours: string
+  readonly theirs: string
+  readonly policies: readonly MergePolicy[]
+  readonly decisions: readonly Decision[]
+  readonly note: string
+}
+
+export const useMerge = (dataset: string) =>
+  useMutation<{ version: string }, ApiProblem, MergeRequest>({
+    mutationFn: (request) => post(api(dataset, 'merge'), request),
+    onSuccess: () => queryClient.invalidateQueries({ predicate: ({ queryKey }) => !isOfVersion(queryKey[0]) }),
+  })
+
+/** What a refused merge asks; null where it failed otherwise. */
+export function conflictsOf(error: ApiProblem | null): { conflicts: readonly Conflict[]; total: number } | null {
+  const conflicts = error?.details['conflicts']
+  if (!Array.isArray(conflicts)) return null
+  return { conflicts: conflicts as Conflict[], total: Number(error!.details['total'] ?? conflicts.length) }
+}
+
+export function useDatasetHealth(dataset: string, version: string, against: string | null) {
+  const path = api(dataset, 'health', { ref: version, against })
+  return useQuery<HealthReport, ApiProblem>({
+    queryKey: [path],
+    queryFn: ({ signal }) => get(path, signal),
+    retry: retries,
+    refetchInterval: ({ state }) => (state.error ? AGAIN_MS : false),
+  })
+}
+
+/** Digests in a blob, one a line; as many as an action takes. */
+export function useList(sha256: string | null) {
+  return useQuery<readonly string[], ApiProblem>({
+    queryKey: ['list', sha256],
+    queryFn: async ({ signal }) => {
+      const text = new TextDecoder().decode(await getBytes(blobUrl(sha256!), signal))
+      return text.split('\n').filter(Boolean).slice(0, MARKED_AT_MOST)
+    },
+    staleTime: Infinity,
+    enabled: sha256 !== null,
+  })
+}
+
+export function useLineage(dataset: string, ref: string) {
+  const path = api(dataset, 'lineage', { ref })
+  return useQuery<DatasetLineage, ApiProblem>({ queryKey: [path], queryFn: () => get(path), retry: retries })
 }

@@ -65,3 +65,11 @@ export interface SavedView {
 }
 
 export type ChangeAction = 'exclude' | 'include' | 'label' | 'ask' | 'tag'
+
+export type { DiffRow, Relabelled, SaidOfImage, VersionDiff } from '../../../../core/datasets/diff.ts'
+export type { DifferenceKind } from '../../../../core/datasets/compare.ts'
+export type { HistoryEntry } from '../../../../core/datasets/history.ts'
+export type { Conflict, Decision, MergePolicy } from '../../../../core/datasets/merge.ts'
+export type { Ref } from '../../../../core/datasets/refs.ts'
+export type { Finding, HealthReport } from '../../../../core/health/report.ts'
+export type { DatasetLineage } from '../../../../core/lineage/lineage.ts'
