@@ -7,8 +7,13 @@ import { PlatformError } from '#core/errors'
 import { columnList } from './parquet.ts'
 import { literal, openDatabase, quoted, type Columns, type Connection } from './duckdb.ts'
 
-/** One row group has to fit, decompressed. */
+/** Pages of one row group have to fit, decompressed. */
 const MEMORY_MIB = 1024
+/** Values of a column in one row group: a list of a few bytes can stand for billions. */
+const MAX_VALUES = 20_000_000
+/** DuckDB copies what it gives, so many rows at a time, although a file may hold the same value once for all of them. */
+const ROWS_AT_ONCE = 2_048
+const BYTES_AT_ONCE = 64 * 1024 * 1024
 
 export interface ForeignColumn {
   readonly name: string
@@ -21,8 +26,11 @@ export interface ForeignParquet {
   readonly rows: number
   /** The file's own metadata, by key. */
   readonly metadata: ReadonlyMap<string, string>
-  /** @param select - SQL expression by name of a column to give. */
-  each<R extends object>(select: Readonly<Record<string, string>>): AsyncIterable<R>
+  /**
+   * @param select - SQL expression by name of a column to give.
+   * @param weight - SQL expression: the bytes of a row, by which is told how many fit into memory at once.
+   */
+  each<R extends object>(select: Readonly<Record<string, string>>, weight: string): AsyncIterable<R>
   close(): void
 }
 
@@ -42,7 +50,9 @@ export async function openForeignParquet(file: string): Promise<ForeignParquet> 
     await connection.run(`SET temp_directory = ''`)
     await connection.run('SET enable_external_access = false')
     await connection.run('SET lock_configuration = true')
-    return { ...(await describe(connection, file)), each: (select) => each(connection, file, select), close }
+    const described = await describe(connection, file)
+    const read = { connection, file, rows: described.rows }
+    return { ...described, each: (select, weight) => each(read, select, weight), close }
   } catch (error) {
     close()
     throw unreadable(file, error)
@@ -60,20 +70,36 @@ async function describe(
   const [facts] = await connection.rows<{ rows: number }>(
     `SELECT num_rows AS rows FROM parquet_file_metadata(${literal(file)})`,
   )
+  const [largest] = await connection.rows<{ most: number }>(
+    `SELECT max(num_values)::DOUBLE AS most FROM parquet_metadata(${literal(file)})`,
+  )
+  if ((largest?.most ?? 0) > MAX_VALUES) throw new Error(`a row group of more than ${MAX_VALUES} values`)
   const metadata = await connection.rows<{ key: string; value: string }>(
     `SELECT decode(key) AS key, decode(value) AS value FROM parquet_kv_metadata(${literal(file)}) WHERE decode(key) = 'huggingface'`,
   )
   return { columns, rows: facts?.rows ?? 0, metadata: new Map(metadata.map(({ key, value }) => [key, value])) }
 }
 
+interface Reading {
+  readonly connection: Connection
+  readonly file: string
+  readonly rows: number
+}
+
 async function* each<R extends object>(
-  connection: Connection,
-  file: string,
+  { connection, file, rows }: Reading,
   select: Readonly<Record<string, string>>,
+  weight: string,
 ): AsyncIterable<R> {
   const wanted = Object.entries(select).map(([name, expression]) => `${expression} AS ${quoted(name)}`)
+  const source = `read_parquet(${literal(file)})`
   try {
-    yield* connection.eachRow<R>(`SELECT ${wanted.join(', ')} FROM read_parquet(${literal(file)})`)
+    const [heaviest] = await connection.rows<{ bytes: number }>(`SELECT max(${weight})::DOUBLE AS bytes FROM ${source}`)
+    const atOnce = Math.max(1, Math.floor(BYTES_AT_ONCE / Math.max(1, heaviest?.bytes ?? 1)))
+    const query = `SELECT ${wanted.join(', ')} FROM ${source}`
+    if (atOnce >= ROWS_AT_ONCE) return yield* connection.eachRow<R>(query)
+    for (let from = 0; from < rows; from += atOnce)
+      yield* connection.eachRow<R>(`${query} WHERE file_row_number BETWEEN ${from} AND ${from + atOnce - 1}`)
   } catch (error) {
     throw unreadable(file, error)
   }

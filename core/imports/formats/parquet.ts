@@ -105,7 +105,7 @@ async function* imagesOf(file: string, name: string, book: Book): AsyncIterable<
       ...Object.fromEntries(others.map((column) => [column.name, readingOf(column)])),
     }
     let number = 0
-    for await (const row of table.each<Row>(select)) {
+    for await (const row of table.each<Row>(select, weightOf(image, others))) {
       const given =
         (columns.path === null ? null : row[columns.path]) ?? row[' path'] ?? `row-${String(number).padStart(8, '0')}`
       const at = joined(name, String(given))
@@ -123,6 +123,14 @@ async function* imagesOf(file: string, name: string, book: Book): AsyncIterable<
 function whyNot({ ' size': size, ' path': named }: Row): string {
   if (size !== null) return 'has more bytes than an image file may have'
   return named === null ? 'the row holds no bytes' : 'the row names a file beside the table, which is not read'
+}
+
+/** SQL: the bytes of a row, of all that can be long. */
+function weightOf({ bytes }: ImageColumn, others: readonly ForeignColumn[]): string {
+  const texts = others
+    .filter(({ type }) => type === 'VARCHAR')
+    .map(({ name }) => `strlen("${name.replaceAll('"', '""')}")`)
+  return [`octet_length(${bytes})`, ...texts].map((length) => `coalesce(${length}, 0)`).join(' + ')
 }
 
 /** A name that begins with a space is ours: columns of strangers that do are passed over. */

@@ -64,7 +64,7 @@ function readImageSet(path: string, bytes: Uint8Array, splits: Map<string, Split
 
 function readAnnotation(path: string, bytes: Uint8Array, book: Book): boolean {
   const [annotation] = elementsOf(readXml(textOf(bytes)), 'annotation')
-  if (annotation === undefined || typeof annotation !== 'object') {
+  if (annotation === undefined) {
     book.notes.add('an XML file is no readable annotation and was left out', path)
     return false
   }

@@ -6,7 +6,7 @@
  */
 import { isPlatformError } from '#core/errors'
 import { probeImage } from '#core/images'
-import { arrived, type Annotation, type Arrival, type Source } from '../arrivals.ts'
+import type { Annotation, Arrival, Source } from '../arrivals.ts'
 import { MAX_ANNOTATED, MAX_BOXES_OF_IMAGE, MAX_CLASSES, MAX_IMAGE_FILE_BYTES } from './bounds.ts'
 import { Book } from './book.ts'
 import { classOfFolder } from './imagenet.ts'
@@ -97,7 +97,7 @@ async function boxesOf(arrival: Arrival, set: YoloSet): Promise<Said> {
     const { width, height } = await probeImage(bytes)
     const boxes = [...drawn(`${place}.txt`, set, { width, height })]
     for (const box of boxes) set.book.schema.box(box.class)
-    return { annotation: { ...annotation, boxes }, arrival: arrived(arrival.path, bytes) }
+    return { annotation: { ...annotation, boxes }, arrival: { ...arrival, read: () => Promise.resolve(bytes) } }
   } catch (error) {
     if (!isPlatformError(error) || !error.code.startsWith('IMAGE_')) throw error
     return { annotation } // The import refuses the image with this very reason.
