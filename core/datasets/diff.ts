@@ -42,11 +42,11 @@ export interface SaidOfImage {
 
 export interface DiffRowsOptions {
   /** All by default. */
-  readonly kind?: DifferenceKind
+  readonly kind?: DifferenceKind | undefined
   /** Images that have this label before or after. */
-  readonly label?: string
+  readonly label?: string | undefined
   /** Rows come ascending by digest; those after this one. */
-  readonly after?: string
+  readonly after?: string | undefined
   readonly limit: number
 }
 

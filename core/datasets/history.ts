@@ -131,7 +131,7 @@ export class Ancestry {
 }
 
 /**
- * The versions that a ref's version came from, newest first, itself included.
+ * The versions that a version came from, newest first, itself included.
  *
  * @param limit - the most entries.
  * @throws {PlatformError} `DATASET_NOT_FOUND`.
@@ -139,10 +139,11 @@ export class Ancestry {
 export async function versionHistory(
   store: ObjectStore,
   dataset: string,
-  { ref = 'latest', limit = 1_000 }: { readonly ref?: string; readonly limit?: number } = {},
+  options: { readonly ref?: string; readonly version?: string; readonly limit?: number } = {},
 ): Promise<readonly HistoryEntry[]> {
-  const head = await readRef(store, dataset, ref)
-  if (!head) throw notFound(dataset, ref)
+  const { ref = 'latest', limit = 1_000 } = options
+  const head = options.version ?? (await readRef(store, dataset, ref))?.value.version
+  if (head === undefined) throw notFound(dataset, ref)
   const ancestry = new Ancestry(store, dataset)
   const refs = await listRefs(store, dataset)
   const entries: HistoryEntry[] = []
@@ -151,9 +152,9 @@ export async function versionHistory(
   const meet = async (version: string): Promise<void> => {
     if (seen.has(version)) return
     seen.add(version)
-    waiting.set(version, (await ancestry.recordsOf(version))[0] ?? unknownOrigin(head.at))
+    waiting.set(version, (await ancestry.recordsOf(version))[0] ?? UNKNOWN)
   }
-  await meet(head.value.version)
+  await meet(head)
   while (waiting.size > 0 && entries.length < limit) {
     const [version, record] = [...waiting].reduce((newest, other) => (other[1].at > newest[1].at ? other : newest))
     waiting.delete(version)
@@ -165,7 +166,5 @@ export async function versionHistory(
   return entries
 }
 
-/** A version that no move of `latest` and no record tells of, such as one that a tag alone points to. */
-function unknownOrigin(at: string): KnownRecord {
-  return { parents: [], by: '', at, note: '', cause: null, changes: null }
-}
+/** Of a version that no move of `latest` and no record tells of, such as one that a tag alone points to. */
+const UNKNOWN: KnownRecord = { parents: [], by: '', at: '', note: '', cause: null, changes: null }

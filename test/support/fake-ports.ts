@@ -23,6 +23,7 @@ import type {
 } from '#core/runs'
 import { blobsOf } from '../../apps/api/adapters/blobs.ts'
 import { healthOf } from '../../apps/api/adapters/dataset-health.ts'
+import { datasetVersionsOf } from '../../apps/api/adapters/dataset-versions.ts'
 import { retentionOf } from '../../apps/api/adapters/retention.ts'
 import { neighboursOf, streamsOf } from '../../apps/api/adapters/dataset-neighbours.ts'
 import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
@@ -444,6 +445,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     runDetails: runDetailsOf(store, engine),
     blobs: blobsOf(store),
     neighbours: neighboursOf(store),
+    versions: datasetVersionsOf(store),
     health: healthOf(store, engine),
     retention: retentionOf(store, engine),
     streams: streamsOf(store),

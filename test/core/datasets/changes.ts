@@ -7,7 +7,7 @@ import { digestOf, factsOf, labelOf, type Model } from './rows.ts'
 const coordinate = fc.integer({ min: 0, max: 64 }).map((n) => n / 4)
 const text = fc.oneof(
   fc.constantFrom('dent', 'scratch', 'it\'s "so"', 'a\\u000Bb', 'line\nend', '\u000b\u001f\t', '🔩', 'ü/\u2028\u007f'),
-  fc.string({ unit: 'binary', maxLength: 6 }).filter((s) => s.isWellFormed() && !s.includes('\0')),
+  fc.string({ unit: 'binary', maxLength: 6 }).filter((s) => !/[\0\p{Surrogate}]/u.test(s)),
 )
 const label = fc.record({
   label: fc.option(text),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { commitChange, commitLabels, openTables, openVersion, readManifest, type Change } from '#core/datasets'
 import { createMemoryStore, digestJson } from '#core/storage'
+import { apply, steps } from './changes.ts'
 import { boxOf, commitModel, digestOf, emptyModel, factsOf, labelOf, modelOf, nameOf, rules } from './rows.ts'
 
 const by = { by: 'ada', note: '' }
