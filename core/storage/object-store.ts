@@ -16,6 +16,8 @@ export type ObjectKey = string
 export interface ObjectInfo {
   readonly key: ObjectKey
   readonly sizeBytes: number
+  /** What the server calls this content; left out by stores that have no such thing. */
+  readonly etag?: string
 }
 
 export interface ObjectStore {

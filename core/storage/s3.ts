@@ -11,7 +11,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -32,6 +32,8 @@ import type { ListOptions, ObjectInfo, ObjectKey, ObjectStore, PresignRequest } 
 
 /** Tries of one create before the store counts as unavailable; the pauses between them sum to about 6 s. */
 const CREATE_TRIES = 8
+/** Of a body that breaks off. Requests that fail as a whole are sent again by the SDK. */
+const READ_TRIES = 5
 /** The metadata entry that says which create call made the object. */
 const WRITER = 'gyre-writer'
 const PAGE_SIZE = 1_000
@@ -97,8 +99,7 @@ class S3Store implements ObjectStore {
   }
 
   async get(key: ObjectKey): Promise<Uint8Array> {
-    const body = await this.#open(key)
-    return body ? collect(body) : new Uint8Array()
+    return this.#read(key, collect)
   }
 
   async getRange(key: ObjectKey, offset: number, length: number): Promise<Uint8Array> {
@@ -107,8 +108,7 @@ class S3Store implements ObjectStore {
       if (!(await this.head(key))) throw objectNotFound(this.uri, key)
       return new Uint8Array()
     }
-    const body = await this.#open(key, `bytes=${offset}-${offset + length - 1}`)
-    return body ? collect(body) : new Uint8Array()
+    return this.#read(key, collect, `bytes=${offset}-${offset + length - 1}`)
   }
 
   async head(key: ObjectKey): Promise<{ sizeBytes: number } | null> {
@@ -120,16 +120,17 @@ class S3Store implements ObjectStore {
     checkKey(key)
     const file = path.join(directory, key)
     if (await stat(file).catch(() => null)) return file
-    const body = await this.#open(key)
     await mkdir(path.dirname(file), { recursive: true })
-    const partial = `${file}.${randomUUID()}`
-    try {
-      await pipeline(body ?? [], createWriteStream(partial, { flags: 'wx' }))
-      await chmod(partial, 0o444)
-      await rename(partial, file)
-    } finally {
-      await rm(partial, { force: true })
-    }
+    await this.#read(key, async (body) => {
+      const partial = `${file}.${randomUUID()}`
+      try {
+        await pipeline(body, createWriteStream(partial, { flags: 'wx' }))
+        await chmod(partial, 0o444)
+        await rename(partial, file)
+      } finally {
+        await rm(partial, { force: true })
+      }
+    })
     return file
   }
 
@@ -147,9 +148,10 @@ class S3Store implements ObjectStore {
           }),
         ),
       )
-      for (const { Key, Size } of page.Contents ?? []) {
+      for (const { Key, Size, ETag } of page.Contents ?? []) {
         if (Key === undefined) continue
-        yield { key: Key.slice(this.prefix.length), sizeBytes: Size ?? 0 }
+        const etag = ETag === undefined ? {} : { etag: ETag }
+        yield { key: Key.slice(this.prefix.length), sizeBytes: Size ?? 0, ...etag }
         left -= 1
         after = Key
       }
@@ -221,8 +223,22 @@ class S3Store implements ObjectStore {
     }
   }
 
-  /** @returns null where the range begins at or after the end of the object. */
-  async #open(key: ObjectKey, range?: string): Promise<Readable | null> {
+  /** Reads once more where a body breaks off: what came of it is not the object. */
+  async #read<T>(key: ObjectKey, take: (body: Readable) => Promise<T>, range?: string): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const body = await this.#open(key, range)
+      try {
+        return await take(body)
+      } catch (error) {
+        if (isOfDisk(error)) throw error
+        if (attempt === READ_TRIES) throw this.#failure(error)
+        await delay(Math.random() * 50 * 2 ** attempt)
+      }
+    }
+  }
+
+  /** @returns nothing where the range begins at or after the end of the object. */
+  async #open(key: ObjectKey, range?: string): Promise<Readable> {
     checkKey(key)
     try {
       const command = new GetObjectCommand({
@@ -232,7 +248,7 @@ class S3Store implements ObjectStore {
       })
       return (await this.client.send(command)).Body as Readable
     } catch (error) {
-      if (statusOf(error) === 416) return null
+      if (statusOf(error) === 416) return Readable.from([])
       if (error instanceof S3ServiceException && error.name === 'NoSuchKey') throw objectNotFound(this.uri, key, error)
       throw this.#failure(error)
     }
@@ -261,6 +277,11 @@ async function collect(body: Readable): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   for await (const chunk of body) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
+}
+
+/** A full disk on our side does not mend by reading again. */
+function isOfDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 function statusOf(error: unknown): number | null {
