@@ -334,7 +334,18 @@ function addDatasets(program: Command): void {
   stackVerb(dataset, 'import <name> <source>', 'Import a folder, an archive or s3://bucket/prefix as a new version', [
     './gyre dataset import parts ./parts',
     './gyre dataset import parts ./parts --labels folders',
+    './gyre dataset import parts ./annotations.json --format coco',
+    './gyre dataset import parts s3://camera-3/2026-11 --reference',
+    './gyre dataset import parts ./line.mp4 --format video --every 2 --html import.html',
   ])
+    .option(
+      '--format <format>',
+      'how the source is laid out: folder, imagenet, csv, jsonl, coco, voc, yolo, huggingface, webdataset, parquet, video; "auto" looks',
+      'folder',
+    )
+    .option('--every <seconds>', 'of a video: seconds from one frame to the next', Number, 1)
+    .option('--reference', 'of a bucket: images stay where they are', false)
+    .option('--html <file>', 'write the report with pictures as a page')
     .addOption(
       new Option('--labels <from>', 'whether sub-folder names become labels')
         .choices(['none', 'folders'])

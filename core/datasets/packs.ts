@@ -7,6 +7,7 @@ import path from 'node:path'
 import { PlatformError } from '#core/errors'
 import { putBlobFile, sha256Hex, type ObjectStore } from '#core/storage'
 import { readPack, refuseDeleted } from './deleted.ts'
+import { readReference } from './references.ts'
 import type { ImageFacts } from './types.ts'
 
 export const MAX_PACK_BYTES = 256 * 1024 * 1024
@@ -151,7 +152,8 @@ export type ImagePlace = Pick<ImageFacts, 'digest' | 'pack' | 'offset' | 'sizeBy
 
 /** @throws {PlatformError} `OBJECT_CORRUPT` when the bytes do not have the digest of the row; `IMAGE_DELETED`. */
 export async function readImage(store: ObjectStore, facts: ImagePlace): Promise<Uint8Array> {
-  return checked(store, facts, await readPack(store, packOf(facts), facts.offset, facts.sizeBytes))
+  if (facts.pack === null) return readReference(facts)
+  return checked(store, facts, await readPack(store, facts.pack, facts.offset, facts.sizeBytes))
 }
 
 function packOf({ digest, pack }: ImagePlace): string {
@@ -159,8 +161,24 @@ function packOf({ digest, pack }: ImagePlace): string {
   throw new PlatformError('INTERNAL', `image ${digest} lies in no pack`, { digest })
 }
 
-/** Reads many images with few reads, pack by pack in the order of their bytes. */
+/** Reads many images with few reads, pack by pack in the order of their bytes, and last those that lie elsewhere. */
 export async function* readImages(store: ObjectStore, images: readonly ImageFacts[]): AsyncIterable<StoredImage> {
+  yield* readPacked(
+    store,
+    images.filter(({ pack }) => pack !== null),
+  )
+  const elsewhere = images.filter(({ pack }) => pack === null)
+  for (let from = 0; from < elsewhere.length; from += READS_AT_ONCE) {
+    const some = elsewhere.slice(from, from + READS_AT_ONCE)
+    const bytes = await Promise.all(some.map(readReference))
+    for (const [i, { digest }] of some.entries()) yield { digest, bytes: bytes[i]! }
+  }
+}
+
+/** Objects of a bucket that are read side by side. */
+const READS_AT_ONCE = 8
+
+async function* readPacked(store: ObjectStore, images: readonly ImageFacts[]): AsyncIterable<StoredImage> {
   const inPackOrder = [...images].sort((a, b) =>
     a.pack === b.pack ? a.offset - b.offset : packOf(a) < packOf(b) ? -1 : 1,
   )

@@ -15,6 +15,7 @@ import { isPlatformError } from '#core/errors'
 import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import type { TableSession } from '#core/tables'
+import type { Bounds } from './families.ts'
 import { gather, type Gathering } from './gathering.ts'
 import { decodeGreys, type Intake } from './intake.ts'
 import { groupNearDuplicates, type Grouping, type Likeness, type Look, type StandingLook } from './near-duplicates.ts'
@@ -26,6 +27,8 @@ export interface Addition {
   readonly schema?: LabelSchema
   /** Hold where the dataset is new; an older dataset keeps its own. */
   readonly rules: DatasetRules
+  /** How large groups of look-alikes may be. */
+  readonly bounds?: Bounds
 }
 
 export interface AdditionOptions {
@@ -140,7 +143,7 @@ async function plannedPlaces(
   store: ObjectStore,
   base: Manifest | null,
   standing: readonly StandingRow[],
-  { intake, gathering, rules: rulesOfNew }: Addition & { readonly gathering: Gathering },
+  { intake, gathering, rules: rulesOfNew, bounds }: Addition & { readonly gathering: Gathering },
   { directory, signal, say }: AdditionOptions,
 ): Promise<Plan> {
   const held = new Set(standing.map(({ digest }) => digest))
@@ -155,6 +158,7 @@ async function plannedPlaces(
   say('looking for near duplicates')
   const grouping = await groupNearDuplicates(fresh, standing, {
     from: rules.threshold,
+    ...(bounds ? { bounds } : {}),
     greysOf: async (digests) => {
       signal.throwIfAborted()
       const greys = await intake.greysOf(digests)

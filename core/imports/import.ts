@@ -6,11 +6,16 @@ import type { DatasetVersion, importImages as importStep, StepInput, StepOutput 
 import { canonicalJson, putBlob, type ObjectStore } from '#core/storage'
 import { addIntake } from './addition.ts'
 import { arrived, type Arrival, type Source } from './arrivals.ts'
-import { takeIn, type Intake } from './intake.ts'
+import type { Bounds } from './families.ts'
+import { openFormat } from './formats/index.ts'
+import { takeIn, type Intake, type IntakeOptions } from './intake.ts'
 import { THRESHOLDS } from './near-duplicates.ts'
-import { forgetParts, type PartsOptions } from './parts.ts'
+import { importPage } from './page.ts'
+import { forgetParts } from './parts.ts'
 import { importReport } from './report.ts'
-import { openSource } from './source.ts'
+
+type NewInput = 'format' | 'everySeconds' | 'reference' | 'lookAlikes'
+type ImportInput = Omit<StepInput<typeof importStep>, NewInput> & Partial<Pick<StepInput<typeof importStep>, NewInput>>
 
 /**
  * Makes a version of what the dataset holds already and what the source holds. An attempt that starts again goes on
@@ -19,20 +24,34 @@ import { openSource } from './source.ts'
  * @throws {PlatformError} `DATASET_SOURCE_NOT_FOUND`, `DATASET_SOURCE_UNREADABLE`, `DATASET_EMPTY`.
  */
 export async function importImages(
-  input: StepInput<typeof importStep>,
+  {
+    dataset,
+    source: place,
+    format = 'folder',
+    everySeconds = 1,
+    reference = false,
+    labels,
+    heldOutShare,
+    seed,
+    lookAlikes,
+  }: ImportInput,
   ctx: StepContext,
+  { partFiles }: { readonly partFiles?: number } = {},
 ): Promise<StepOutput<typeof importStep>> {
-  const { dataset, heldOutShare, seed, labels } = input
   const { store, signal } = ctx
+  if (reference && !place.startsWith('s3://')) throw notABucket(place)
   return withScratch(async (directory) => {
-    const parts = { store, directory, records: `datasets/${dataset}/imports/${ctx.runId}.${ctx.nodeId}/` }
-    const source = await openSource(input.source)
-    const intake = await intakeOf(source, dataset, { ...parts, signal, progress: (p) => ctx.progress(p) })
+    const records = `datasets/${dataset}/imports/${ctx.runId}.${ctx.nodeId}/`
+    const parts = { store, directory, records, ...(partFiles === undefined ? {} : { partFiles }) }
+    const source = await openFormat(place, format, { signal, everySeconds })
+    const progress = (progress: Progress): void => ctx.progress(progress)
+    const intake = await intakeOf(source, dataset, { ...parts, signal, reference, progress })
     try {
       const { counts } = intake
       const images = counts.files - counts.duplicates - counts.rejected
-      if (images === 0) throw nothingReadable(input.source, intake)
-      const addition = { intake, labels, rules: rulesOf(heldOutShare, seed), ...schemaOf(source) }
+      if (images === 0) throw nothingReadable(place, intake)
+      const rules = rulesOf(heldOutShare, seed, lookAlikes?.threshold)
+      const addition = { intake, labels, rules, ...boundsOf(lookAlikes), ...schemaOf(source) }
       const options = {
         by: ctx.runId,
         note: `imported ${images} images`,
@@ -50,6 +69,7 @@ export async function importImages(
           nearDuplicates: report.nearDuplicateGroups.reduce((sum, group) => sum + group.length, 0),
           rejected: counts.rejected,
           report: await putBlob(store, Buffer.from(canonicalJson(report))),
+          page: await putBlob(store, Buffer.from(await importPage(store, added.version, report))),
         }
       })
       await forgetParts(parts)
@@ -85,7 +105,14 @@ export async function addImages(
 ): Promise<DatasetVersion & { readonly added: number; readonly duplicates: number; readonly rejected: number }> {
   return withScratch(async (directory) => {
     const files = { files: arrivals(images) }
-    const intake = await intakeOf(files, dataset, { store, directory, records: null, signal, progress })
+    const intake = await intakeOf(files, dataset, {
+      store,
+      directory,
+      records: null,
+      signal,
+      reference: false,
+      progress,
+    })
     try {
       const { counts } = intake
       const addition = { intake, labels: 'none', rules: rulesOf(0.2, 7) } as const
@@ -107,21 +134,23 @@ async function* arrivals(images: AsyncIterable<NamedImage> | Iterable<NamedImage
   for await (const { name, bytes } of images) yield arrived(name, bytes)
 }
 
-function rulesOf(heldOutShare: number, seed: number): DatasetRules {
-  return { heldOutShare, seed, threshold: THRESHOLDS[0] }
+function rulesOf(heldOutShare: number, seed: number, threshold: number = THRESHOLDS[0]): DatasetRules {
+  return { heldOutShare, seed, threshold }
+}
+
+function boundsOf(lookAlikes: ImportInput['lookAlikes']): { bounds?: Bounds } {
+  if (!lookAlikes) return {}
+  const { groupImages, groupShare, groupedShare } = lookAlikes
+  return { bounds: { least: groupImages, largestShare: groupShare, groupedShare } }
 }
 
 function schemaOf({ schema }: Source): Pick<Source, 'schema'> {
   return schema ? { schema } : {}
 }
 
-async function intakeOf(
-  source: Source,
-  dataset: string,
-  options: PartsOptions & { signal: AbortSignal; progress(progress: Progress): void },
-): Promise<Intake> {
+async function intakeOf(source: Source, dataset: string, options: Omit<IntakeOptions, 'held'>): Promise<Intake> {
   const held = await heldDigests(options.store, dataset, options.directory)
-  return takeIn(source, { ...options, held, reference: false })
+  return takeIn(source, { ...options, held })
 }
 
 /** Digests of the images that the dataset holds now. */
@@ -137,6 +166,14 @@ async function heldDigests(store: ObjectStore, dataset: string, directory: strin
     tables.close()
   }
   return held
+}
+
+function notABucket(source: string): PlatformError {
+  return new PlatformError(
+    'INVALID_INPUT',
+    `${source} is no bucket, and only images of a bucket can stay where they are; leave reference out or give s3://bucket/prefix`,
+    { source },
+  )
 }
 
 function nothingReadable(source: string, { counts, firstRejected }: Intake): PlatformError {

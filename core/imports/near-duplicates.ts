@@ -78,7 +78,7 @@ export async function groupNearDuplicates(
   const inOrder = [...fresh].sort((a, b) => (a.digest < b.digest ? -1 : 1))
   const nodes = new Nodes(standing, inOrder)
   const families = new Families(
-    THRESHOLDS.filter((threshold) => threshold >= from),
+    [...new Set([from, ...THRESHOLDS])].filter((threshold) => threshold >= from && threshold < NO_GROUPING).sort(),
     nodes.sizes,
     bounds,
   )

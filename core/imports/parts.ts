@@ -56,6 +56,7 @@ export interface PartsOptions {
   readonly directory: string
   /** Key prefix of the records, ending with `/`; null keeps none: what is small is done again. */
   readonly records: string | null
+  readonly partFiles?: number
 }
 
 /** Writes parts, after those that an earlier attempt left. */
@@ -74,7 +75,10 @@ export class Parts {
 
   /** @param bytes - of a new image that is to be packed. */
   async add(row: PartRow, bytes: Uint8Array | null): Promise<void> {
-    if (this.#rows.length >= PART_FILES || (bytes && this.#pack && !this.#pack.hasRoomFor(bytes.length)))
+    if (
+      this.#rows.length >= (this.#options.partFiles ?? PART_FILES) ||
+      (bytes && this.#pack && !this.#pack.hasRoomFor(bytes.length))
+    )
       await this.end()
     this.#rows.push(row)
     if (!bytes) return

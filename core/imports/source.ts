@@ -36,14 +36,15 @@ async function requireBucket(store: ObjectStore, source: string): Promise<void> 
 
 /** Every object of a store, unless hidden; names that end in `/` only stand for folders. */
 export async function* storedFiles(store: ObjectStore, take: Take = allOfIt): AsyncIterable<Arrival> {
-  for await (const { key, sizeBytes: whole } of store.list('')) {
+  for await (const { key, sizeBytes: whole, etag } of store.list('')) {
     if (isHidden(key) || key.endsWith('/')) continue
     const most = take(key, whole)
     if (most === 0) continue
     const sizeBytes = Math.min(whole, most)
     const read = (): Promise<Uint8Array> =>
       sizeBytes < whole ? store.getRange(key, 0, sizeBytes) : readObject(store, key)
-    yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read }
+    const mark = etag === undefined ? {} : { stamp: etag, location: { uri: `${store.uri}/${key}`, etag } }
+    yield refusedBySize(key, sizeBytes) ?? { path: key, sizeBytes, read, ...mark }
   }
 }
 
@@ -95,7 +96,8 @@ async function* folderFiles(root: string, take: Take): AsyncIterable<Arrival> {
 
 async function* walk(folder: Buffer, prefix: string): AsyncIterable<Found> {
   const entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
-  for (const entry of entries) {
+  // Equal folders give equal packs, also where two attempts read one at the same time.
+  for (const entry of entries.sort((a, b) => Buffer.compare(a.name, b.name))) {
     const relative = prefix + entry.name.toString('utf8')
     if (isHidden(relative)) continue
     const location = Buffer.concat([folder, Buffer.from(path.sep), entry.name])
@@ -115,7 +117,7 @@ async function arrivalOf(
     if (!isInside(target, root)) return refused(relative, 'a link that leads outside the folder')
     if ((await stat(target)).isDirectory()) return null // What lies in there is found where it lies.
   } else if (!entry.isFile()) return refused(relative, 'not a regular file')
-  const whole = statSync(location, { throwIfNoEntry: false })?.size ?? 0
+  const { size: whole = 0, mtimeMs = 0 } = statSync(location, { throwIfNoEntry: false }) ?? {}
   const most = take(relative, whole)
   if (most === 0) return null
   const sizeBytes = Math.min(whole, most)
@@ -123,6 +125,7 @@ async function arrivalOf(
     refusedBySize(relative, sizeBytes) ?? {
       path: relative,
       sizeBytes,
+      stamp: `${whole} bytes of ${mtimeMs}`,
       read: () => readStart(location, sizeBytes, whole),
     }
   )

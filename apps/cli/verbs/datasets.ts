@@ -1,4 +1,5 @@
 /** `gyre dataset import|list|show`. */
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { importImages } from '#core/steps'
 import type { ApiClient } from '../api-client.ts'
@@ -16,21 +17,29 @@ interface Rejection {
 /** How many rejections a person sees; `--json` lists all. */
 const REJECTIONS_SHOWN = 20
 
+interface ImportOptions extends CommonOptions {
+  readonly labels: 'none' | 'folders'
+  readonly format: string
+  /** Seconds. */
+  readonly every: number
+  readonly reference: boolean
+  /** A file to write. */
+  readonly html?: string
+}
+
 /** Imports by a run, so that it is durable, and returns when the version is there. */
-export async function importFrom(
-  name: string,
-  source: string,
-  options: CommonOptions & { labels: 'none' | 'folders' },
-): Promise<void> {
+export async function importFrom(name: string, source: string, options: ImportOptions): Promise<void> {
+  const { labels, format, every: everySeconds, reference, html } = options
   const invocation = new Invocation(options)
   const imported = await withStack(invocation, async (use) => {
-    const params = { dataset: name, source: absoluteSource(source), labels: options.labels }
+    const params = { dataset: name, source: absoluteSource(source), labels, format, everySeconds, reference }
     const { id } = await use.api.post<{ id: string }>('/api/pipelines/import-dataset/runs', { params })
     const report = await carryThrough(use, invocation, id)
     const step = report.steps.find((candidate) => candidate.step === importImages.name)
     if (report.status !== 'completed' || !step) throw failureOf(report)
     const outputs = importImages.output.parse(step.outputs)
     const { rejected } = await readReport(use.api, outputs.report.sha256)
+    if (html !== undefined && outputs.page) await savePage(use.api, outputs.page.sha256, html)
     return { name, version: outputs.version, images: outputs.images, duplicates: outputs.duplicates, rejected }
   })
   invocation.answer(imported, () => importText(imported))
@@ -39,6 +48,10 @@ export async function importFrom(
 /** Relative paths are meant from where the person is, not from where the worker runs. */
 export function absoluteSource(source: string): string {
   return source.startsWith('s3://') ? source : path.resolve(source)
+}
+
+async function savePage(api: ApiClient, sha256: string, file: string): Promise<void> {
+  await writeFile(file, await api.bytes(`/api/reports/${sha256}`))
 }
 
 async function readReport(api: ApiClient, sha256: string): Promise<{ rejected: Rejection[] }> {
