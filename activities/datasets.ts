@@ -9,6 +9,7 @@ export function datasetActivities(ports: StepPorts, inThread: RunBody): Record<s
     'snapshot-dataset': createStepActivity(ports, inThread),
     'check-health': createStepActivity(ports, inThread),
     'select-images': createStepActivity(ports, inThread),
+    'index-neighbours': createStepActivity(ports, inThread),
     'collect-captured': createStepActivity(ports, inThread),
   }
 }

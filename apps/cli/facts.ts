@@ -47,6 +47,7 @@ const TELLERS: Readonly<Record<string, Teller>> = {
   'select-images': teller(steps.selectImages.output, ({ images, where }) => `${counted(images, 'image')}: ${where}`),
   'embed-images': teller(steps.embedImages.output, ({ images, dims }) => `${count(images)} × ${count(dims)}`),
   'cluster-embeddings': teller(steps.clusterEmbeddings.output, ({ k }) => counted(k, 'cluster')),
+  'index-neighbours': teller(steps.indexNeighbours.output, ({ images }) => `a map of ${counted(images, 'image')}`),
   annotate: teller(steps.annotate.output, ({ stats, certificate }) => ({
     text: [
       counted(stats.screens, 'screen'),

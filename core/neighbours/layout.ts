@@ -71,6 +71,13 @@ async function placeAmong(
   return places
 }
 
+/** [2 · rows] each, overwritten. */
+interface Forces {
+  readonly pull: Float64Array
+  readonly push: Float64Array
+  readonly forces: Float64Array
+}
+
 interface EmbedHooks {
   readonly signal: AbortSignal
   onIteration(done: number): void
@@ -85,13 +92,13 @@ async function embed(looks: Matrix, { signal, onIteration }: EmbedHooks): Promis
   const momentum = new Float64Array(2 * n)
   const gains = new Float64Array(2 * n).fill(1)
   const forces = new Float64Array(2 * n)
-  const kernel = new Float32Array(n * n)
+  const scratch = { pull: new Float64Array(2 * n), push: new Float64Array(2 * n), forces }
   // As in scikit-learn: n / exaggeration, at least 50 (Belkina et al., Nature Communications 2019).
   const rate = Math.max(n / EXAGGERATION, 50)
   for (let iteration = 0; iteration < ITERATIONS; iteration++) {
     await breathe(signal)
     const early = iteration < EXAGGERATED_ITERATIONS
-    forcesOn(places, attraction, { kernel, forces, exaggeration: early ? EXAGGERATION : 1 })
+    forcesOn(places, attraction, { ...scratch, exaggeration: early ? EXAGGERATION : 1 })
     const kept = early ? 0.5 : 0.8
     for (let k = 0; k < places.length; k++) {
       gains[k] = forces[k]! > 0 === momentum[k]! > 0 ? Math.max(0.01, gains[k]! * 0.8) : gains[k]! + 0.2
@@ -117,45 +124,44 @@ function principalStart({ data, rows, cols }: Matrix): Float64Array {
 }
 
 /**
- * Gradient of the Kullback–Leibler divergence: pairs attract as they are alike, and all repel by Student's t kernel.
- *
- * @param scratch.kernel - [n, n], overwritten above the diagonal.
+ * Gradient of the Kullback–Leibler divergence: pairs attract as they are alike, and all repel by Student's t kernel. One
+ * pass over all pairs: what repels is divided by the sum of kernels afterwards.
  */
 function forcesOn(
   places: Float64Array,
   attraction: Float32Array,
-  { kernel, forces, exaggeration }: { kernel: Float32Array; forces: Float64Array; exaggeration: number },
+  { pull, push, forces, exaggeration }: Forces & { readonly exaggeration: number },
 ): void {
   const n = places.length / 2
+  pull.fill(0)
+  push.fill(0)
   let sum = 0
   for (let i = 0; i < n; i++) {
-    const [x, y] = [places[2 * i]!, places[2 * i + 1]!]
-    for (let j = i + 1, at = i * n + i + 1; j < n; j++, at++) {
+    const x = places[2 * i]!
+    const y = places[2 * i + 1]!
+    let [pullX, pullY, pushX, pushY] = [0, 0, 0, 0]
+    for (let j = i + 1, at = i * n + j; j < n; j++, at++) {
       const dx = x - places[2 * j]!
       const dy = y - places[2 * j + 1]!
       const near = 1 / (1 + dx * dx + dy * dy)
-      kernel[at] = near
       sum += near
+      const pulled = attraction[at]! * near
+      const pushed = near * near
+      pullX += pulled * dx
+      pullY += pulled * dy
+      pushX += pushed * dx
+      pushY += pushed * dy
+      pull[2 * j]! -= pulled * dx
+      pull[2 * j + 1]! -= pulled * dy
+      push[2 * j]! -= pushed * dx
+      push[2 * j + 1]! -= pushed * dy
     }
+    pull[2 * i]! += pullX
+    pull[2 * i + 1]! += pullY
+    push[2 * i]! += pushX
+    push[2 * i + 1]! += pushY
   }
-  const repulsion = 1 / (2 * sum)
-  forces.fill(0)
-  for (let i = 0; i < n; i++) {
-    const [x, y] = [places[2 * i]!, places[2 * i + 1]!]
-    let [fx, fy] = [0, 0]
-    for (let j = i + 1, at = i * n + i + 1; j < n; j++, at++) {
-      const near = kernel[at]!
-      const pull = 4 * (exaggeration * attraction[at]! - near * repulsion) * near
-      const dx = pull * (x - places[2 * j]!)
-      const dy = pull * (y - places[2 * j + 1]!)
-      fx += dx
-      fy += dy
-      forces[2 * j]! -= dx
-      forces[2 * j + 1]! -= dy
-    }
-    forces[2 * i]! += fx
-    forces[2 * i + 1]! += fy
-  }
+  for (let k = 0; k < forces.length; k++) forces[k] = 4 * (exaggeration * pull[k]! - push[k]! / (2 * sum))
 }
 
 /** How alike each pair is, [n, n] symmetric, summing to 1: Gaussian neighbourhoods of equal perplexity. */
