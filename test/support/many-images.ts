@@ -43,6 +43,8 @@ function rowOf(row: number) {
     origin,
     humanSeen: origin === 'human',
     excluded: row % 41 ? null : 'too dark',
+    boxes: row % 30 ? 0 : 2,
+    boxClasses: row % 30 ? null : ['scratch'],
     brightness: share(17),
     contrast: share(7) / 2,
     blur: share(13),

@@ -28,6 +28,8 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   humanSeen: { kind: 'boolean', title: 'Seen by a person', words: { true: 'yes', false: 'no' } },
   excluded: { kind: 'text', title: 'Left out', words: { '': 'no' } },
   tags: { kind: 'list', title: 'Tags', words: { '': 'none' } },
+  boxClasses: { kind: 'list', title: 'Classes of boxes', words: { '': 'none' } },
+  boxes: { kind: 'number', title: 'Boxes' },
   blur: { kind: 'number', title: 'Blur' },
   brightness: { kind: 'number', title: 'Brightness' },
   contrast: { kind: 'number', title: 'Contrast' },

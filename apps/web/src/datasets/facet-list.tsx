@@ -90,7 +90,7 @@ function Histogram({ facet, filter, onToggle }: FacetProps) {
                 aria-pressed={isPicked(filter, column, bucket)}
                 aria-label={`${titleOf(column)} ${span}: ${count(bucket.images)} images`}
                 title={`${span}: ${count(bucket.images)}`}
-                onClick={(event) => onToggle(column, bucket, event.shiftKey)}
+                onClick={(event) => onToggle(column, { ...bucket, isLast: bucket === last }, event.shiftKey)}
               >
                 <span style={{ blockSize: bucket.images ? `${Math.max(4, (bucket.images / most) * 100)}%` : 0 }} />
               </button>

@@ -8,6 +8,8 @@ import type { Bucket } from './types.ts'
 export interface Range {
   readonly from: number
   readonly to: number
+  /** Whether the end belongs to it. */
+  readonly isClosed: boolean
 }
 
 /** One thing picked from facets; `values` hold the empty text for "none". */
@@ -26,10 +28,17 @@ export function filterOf(search: URLSearchParams): Filter {
   const picks: Pick[] = []
   for (const key of new Set(search.keys())) {
     if (key.startsWith(VALUES)) picks.push({ column: key.slice(VALUES.length), values: search.getAll(key) })
-    const range = key.startsWith(RANGE) ? /^(-?[\d.e+-]+?)\.\.(-?[\d.e+-]+)$/.exec(search.get(key)!) : null
-    if (range) picks.push({ column: key.slice(RANGE.length), range: { from: Number(range[1]), to: Number(range[2]) } })
+    const range = key.startsWith(RANGE) ? rangeOf(search.get(key)!) : null
+    if (range) picks.push({ column: key.slice(RANGE.length), range })
   }
   return { where: search.get('where')?.trim() ?? '', picks }
+}
+
+/** `0.1..0.3` without its end, `0.8..=1` with it. */
+function rangeOf(text: string): Range | null {
+  const found = /^(.+?)\.\.(=?)(.+)$/.exec(text)
+  const range = { from: Number(found?.[1]), to: Number(found?.[3]), isClosed: found?.[2] === '=' }
+  return Number.isFinite(range.from) && Number.isFinite(range.to) ? range : null
 }
 
 /** Is this bucket of this column picked? */
@@ -54,10 +63,14 @@ export function toggle(search: URLSearchParams, column: string, bucket: Bucket, 
   }
   const old = filterOf(search).picks.find((pick) => pick.column === column && 'range' in pick)
   const range = old && 'range' in old ? old.range : null
-  let [from, to] = [bucket.from, bucket.to!]
-  if (widen && range) [from, to] = [Math.min(from, range.from), Math.max(to, range.to)]
+  let [from, to, isClosed] = [bucket.from, bucket.to!, bucket.isLast ?? false]
+  if (widen && range) {
+    isClosed = to > range.to ? isClosed : range.isClosed
+    from = Math.min(from, range.from)
+    to = Math.max(to, range.to)
+  }
   if (picked && !widen) next.delete(RANGE + column)
-  else next.set(RANGE + column, `${from}..${to}`)
+  else next.set(RANGE + column, `${from}..${isClosed ? '=' : ''}${to}`)
   return next
 }
 
@@ -99,7 +112,10 @@ export function conditionOf({ where, picks }: Filter, without?: string): string 
 
 function clauseOf(pick: Pick): string {
   const { column } = pick
-  if ('range' in pick) return `${column} >= ${pick.range.from} and ${column} <= ${pick.range.to}`
+  if ('range' in pick) {
+    const { from, to, isClosed } = pick.range
+    return `${column} >= ${from} and ${column} ${isClosed ? '<=' : '<'} ${to}`
+  }
   const kind = kindOf(column)
   const given = pick.values.filter((value) => value !== '')
   const clauses = given.length < pick.values.length ? [`${column} is null`] : []

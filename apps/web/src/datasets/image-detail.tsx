@@ -95,6 +95,7 @@ function factsOf(row: Row): readonly (readonly [name: string, value: ReactNode])
     [titleOf('split'), wordOf('split', row.split)],
     ...(row.tags?.length ? [['Tags', row.tags.join(', ')] as const] : []),
     ...attributes.map(([name, value]) => [name, String(value)] as const),
+    ...(row.boxes ? [['Boxes', `${row.boxes} (${row.boxClasses?.join(', ') ?? ''})`] as const] : []),
     ['Pixels', `${row.width} × ${row.height}`],
     ['File', `${row.format}, ${size(row.sizeBytes)}`],
     ...MEASURES.flatMap((column) => {

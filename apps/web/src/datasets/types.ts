@@ -21,6 +21,9 @@ export interface Row {
   readonly humanSeen: boolean
   /** Why it is left out; null where it is not. */
   readonly excluded: string | null
+  /** How many, and of which classes. */
+  readonly boxes: number
+  readonly boxClasses: readonly string[] | null
   readonly brightness: number | null
   readonly contrast: number | null
   readonly blur: number | null
@@ -42,6 +45,8 @@ export interface Bucket {
   readonly value?: Value
   readonly from?: number
   readonly to?: number
+  /** Its end belongs to it, and not to a bucket after it. */
+  readonly isLast?: boolean
   readonly images: number
 }
 
