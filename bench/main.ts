@@ -28,10 +28,12 @@ const AREAS: Readonly<Record<string, () => Promise<Area>>> = {
   loop: async () => (await import('./areas/loop.ts')).loop,
   crash: async () => (await import('./areas/crash.ts')).crash,
   dataset: async () => (await import('./areas/dataset.ts')).dataset,
+  'dataset-pages': async () => (await import('./areas/dataset-pages.ts')).datasetPages,
   'dataset-rows': async () => (await import('./areas/dataset-rows.ts')).datasetRows,
   engine: async () => (await import('./areas/engine.ts')).engine,
   faults: async () => (await import('./areas/faults.ts')).faults,
   fuzz: async () => (await import('./areas/fuzz.ts')).fuzz,
+  health: async () => (await import('./areas/health.ts')).health,
   kubernetes: async () => (await import('./areas/kubernetes.ts')).kubernetes,
   'mixed-set': async () => (await import('./areas/mixed-set.ts')).mixedSet,
 }
