@@ -140,7 +140,6 @@ export const indexNeighbours = defineBuiltIn({
   name: 'index-neighbours',
   input: z.object({ embeddings: a.embeddings }),
   output: a.neighbours,
-  ignoresLabels: true,
   policy: { queue: 'cpu', timeout: '6h' },
 })
 
