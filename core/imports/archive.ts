@@ -58,7 +58,7 @@ async function* zipFiles(file: string, zip: yauzl.ZipFile, take?: Take): AsyncIt
       if (name.endsWith('/')) continue
       checkCount(file, ++count)
       if (isHidden(name) && !leadsOutside(name)) continue
-      const most = take?.(name, entry.uncompressedSize)
+      const most = take?.(name, () => entry.uncompressedSize)
       if (most === 0) continue
       yield leadsOutside(name)
         ? refused(name, 'its path leads outside the archive')
@@ -115,7 +115,7 @@ async function tarArrival(
 ): Promise<Arrival | null> {
   const name = raw.replace(/^(\.\/+)+/, '')
   if (type === 'directory' || name === '' || (isHidden(name) && !leadsOutside(name))) return null
-  const most = take?.(name, size ?? 0)
+  const most = take?.(name, () => size ?? 0)
   if (most === 0) return null
   if (leadsOutside(name)) return refused(name, 'its path leads outside the archive')
   if (type === 'symlink' || type === 'link') return refused(name, 'a link inside an archive')

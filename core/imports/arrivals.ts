@@ -43,7 +43,7 @@ export interface Source {
  * Which files of a source are wanted, and how much of each: the first so many bytes, none of it for 0. Where nothing is
  * said, every file is given, but only images whole.
  */
-export type Take = (path: string, sizeBytes: number) => number
+export type Take = (path: string, sizeOf: () => number) => number
 
 /** Larger files are refused unread: no image of 100 megapixels needs more. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024

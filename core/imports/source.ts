@@ -1,5 +1,5 @@
 /** Opens what a person points an import at: a folder, an archive, or a prefix of an S3 bucket. */
-import { readFileSync, statSync, type Dirent } from 'node:fs'
+import { readFileSync, statSync, type Dirent, type Stats } from 'node:fs'
 import { open, readdir, readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { isPlatformError, PlatformError } from '#core/errors'
@@ -38,7 +38,7 @@ async function requireBucket(store: ObjectStore, source: string): Promise<void> 
 export async function* storedFiles(store: ObjectStore, take: Take = allOfIt): AsyncIterable<Arrival> {
   for await (const { key, sizeBytes: whole, etag } of store.list('')) {
     if (isHidden(key) || key.endsWith('/')) continue
-    const most = take(key, whole)
+    const most = take(key, () => whole)
     if (most === 0) continue
     const sizeBytes = Math.min(whole, most)
     const read = (): Promise<Uint8Array> =>
@@ -111,15 +111,16 @@ async function arrivalOf(
   { entry, location, path: relative }: Found,
   take: Take,
 ): Promise<Arrival | null> {
+  const facts = (): Stats | undefined => statSync(location, { throwIfNoEntry: false })
+  const most = take(relative, () => facts()?.size ?? 0)
+  if (most === 0) return null // Before anything is asked of the disk: most passes want few files of many.
   if (entry.isSymbolicLink()) {
     const target = await realpath(location, { encoding: 'buffer' }).catch(() => null)
     if (!target) return refused(relative, 'a link that leads nowhere')
     if (!isInside(target, root)) return refused(relative, 'a link that leads outside the folder')
     if ((await stat(target)).isDirectory()) return null // What lies in there is found where it lies.
   } else if (!entry.isFile()) return refused(relative, 'not a regular file')
-  const { size: whole = 0, mtimeMs = 0 } = statSync(location, { throwIfNoEntry: false }) ?? {}
-  const most = take(relative, whole)
-  if (most === 0) return null
+  const { size: whole = 0, mtimeMs = 0 } = facts() ?? {}
   const sizeBytes = Math.min(whole, most)
   return (
     refusedBySize(relative, sizeBytes) ?? {

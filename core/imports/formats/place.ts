@@ -6,7 +6,15 @@ import { readFileSync } from 'node:fs'
 import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { isPlatformError, PlatformError } from '#core/errors'
-import { MAX_FILE_BYTES, refused, refusedBySize, type Annotation, type Arrival, type Source } from '../arrivals.ts'
+import {
+  MAX_FILE_BYTES,
+  refused,
+  refusedBySize,
+  type Annotation,
+  type Arrival,
+  type Source,
+  type Take,
+} from '../arrivals.ts'
 import { openSource } from '../source.ts'
 import type { Book } from './book.ts'
 import { cleanPath } from './paths.ts'
@@ -70,10 +78,10 @@ export async function* sideFiles(
   { notes }: Book,
   { signal }: OpenOptions = {},
 ): AsyncIterable<SideFile> {
-  const take = (name: string, sizeBytes: number): number => {
+  const take: Take = (name, sizeOf) => {
     const bound = most(name)
-    if (sizeBytes <= bound) return bound
-    if (bound > 0) notes.add(`a file of annotations has more than ${bound / 1024 / 1024} MiB and was left out`, name)
+    if (bound === 0 || sizeOf() <= bound) return bound
+    notes.add(`a file of annotations has more than ${bound / 1024 / 1024} MiB and was left out`, name)
     return 0
   }
   const files = place.file === null ? (await openSource(place.source, take)).files : oneFile(place.file, take)
@@ -88,10 +96,10 @@ export async function* sideFiles(
   }
 }
 
-async function* oneFile(file: string, take: (path: string, sizeBytes: number) => number): AsyncIterable<Arrival> {
+async function* oneFile(file: string, take: Take): AsyncIterable<Arrival> {
   const name = path.basename(file)
   const { size } = await stat(file)
-  if (take(name, size) > 0) yield { path: name, sizeBytes: size, read: () => Promise.resolve(readFileSync(file)) }
+  if (take(name, () => size) > 0) yield { path: name, sizeBytes: size, read: () => Promise.resolve(readFileSync(file)) }
 }
 
 export interface Images {
