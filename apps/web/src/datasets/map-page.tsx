@@ -103,7 +103,10 @@ function LoadedMap({ points }: { points: Points }) {
           codes={codes}
           only={only}
           view={viewOf(search.get('view'))}
-          onView={(view) => set('view', view && [view.x, view.y, view.scale].map(brief).join(','))}
+          onView={(view) => {
+            const text = view && [view.x, view.y, view.scale].map(brief).join(',')
+            if (text !== search.get('view')) set('view', text)
+          }}
           lasso={lasso}
           marked={lasso ? selected : null}
           isLasso={isLasso}
