@@ -162,7 +162,7 @@ function packOf({ digest, pack }: ImagePlace): string {
 }
 
 /** Reads many images with few reads, pack by pack in the order of their bytes, and last those that lie elsewhere. */
-export async function* readImages(store: ObjectStore, images: readonly ImageFacts[]): AsyncIterable<StoredImage> {
+export async function* readImages(store: ObjectStore, images: readonly ImagePlace[]): AsyncIterable<StoredImage> {
   yield* readPacked(
     store,
     images.filter(({ pack }) => pack !== null),
@@ -178,7 +178,7 @@ export async function* readImages(store: ObjectStore, images: readonly ImageFact
 /** Objects of a bucket that are read side by side. */
 const READS_AT_ONCE = 8
 
-async function* readPacked(store: ObjectStore, images: readonly ImageFacts[]): AsyncIterable<StoredImage> {
+async function* readPacked(store: ObjectStore, images: readonly ImagePlace[]): AsyncIterable<StoredImage> {
   const inPackOrder = [...images].sort((a, b) =>
     a.pack === b.pack ? a.offset - b.offset : packOf(a) < packOf(b) ? -1 : 1,
   )
@@ -202,7 +202,7 @@ async function* readPacked(store: ObjectStore, images: readonly ImageFacts[]): A
 }
 
 /** One read takes neighbours up to `BUFFER_BYTES`, over gaps that cost less than another read. */
-function endOfRead(images: readonly ImageFacts[], from: number): number {
+function endOfRead(images: readonly ImagePlace[], from: number): number {
   const first = images[from]!
   let to = from + 1
   for (; to < images.length; to++) {

@@ -4,7 +4,8 @@ import type { DatasetVersion } from '#core/steps'
 import { namesUnder, pointerHistory, readPointer, type ObjectStore } from '#core/storage'
 import type { TableSession } from '#core/tables'
 import { readManifest, toDatasetVersion, type Manifest } from './manifest.ts'
-import { readImage, readImages, type StoredImage } from './packs.ts'
+import { readImage, type StoredImage } from './packs.ts'
+import { imagesIn, placesIn } from './places.ts'
 import { readLatest, refPrefix, type RefValue } from './refs.ts'
 import type { LabelSchema } from './schema.ts'
 import { columnsOf, openTables, withTables, type TablesOptions } from './tables.ts'
@@ -39,22 +40,12 @@ export async function openVersion(
   let facts: Promise<readonly ImageFacts[]> | undefined
   let labels: Promise<readonly ImageLabel[]> | undefined
   let boxes: Promise<readonly Box[]> | undefined
-  let places: ReadonlyMap<string, ImageFacts> | undefined
 
   const all = <R extends object>(sql: string): Promise<readonly R[]> =>
     withTables(store, manifest, (tables) => tables.query<R>(sql))
   const readAllFacts = (): Promise<readonly ImageFacts[]> =>
     (facts ??= all(`SELECT ${columnsOf('facts')} FROM facts ORDER BY digest`))
-  const placeOf = async (digest: string): Promise<ImageFacts> => {
-    places ??= new Map((await readAllFacts()).map((row) => [row.digest, row]))
-    const place = places.get(digest)
-    if (place) return place
-    throw new PlatformError('OBJECT_NOT_FOUND', `version ${version} of ${dataset} has no image ${digest}`, {
-      dataset,
-      version,
-      digest,
-    })
-  }
+  const placeOf = placesIn(store, manifest)
   const readAllLabels = (): Promise<readonly ImageLabel[]> =>
     (labels ??= all(`SELECT ${columnsOf('labels')} FROM labels ORDER BY digest`))
 
@@ -66,15 +57,12 @@ export async function openVersion(
     labels: readAllLabels,
     boxes: () => (boxes ??= all(`SELECT ${columnsOf('boxes')} FROM boxes ORDER BY digest, number`)),
     classes: async () => {
-      const names = new Set((await readAllLabels()).map(({ label }) => label))
-      return [...names].filter((name) => name !== null).sort()
+      const names = await all<{ label: string }>('SELECT DISTINCT label FROM labels WHERE label IS NOT NULL')
+      return names.map(({ label }) => label).sort()
     },
     tables: (options) => openTables(store, manifest, options),
     imageBytes: async (digest) => readImage(store, await placeOf(digest)),
-    async *images(digests) {
-      const wanted = digests ? await Promise.all([...digests].map(placeOf)) : await readAllFacts()
-      yield* readImages(store, wanted)
-    },
+    images: (digests) => imagesIn(store, manifest, digests),
   }
 }
 

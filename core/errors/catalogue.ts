@@ -193,7 +193,7 @@ export const CATALOGUE = {
     ...conflict,
   },
   DATASET_MERGE_CONFLICTS: {
-    when: 'Two versions to merge say different things of the same images, and nothing settles it.',
+    when: 'Two versions to merge disagree about an image, and nothing settles it.',
     remedy: 'Decide each conflict on the page, or merge with `--policy`.',
     ...conflict,
   },

@@ -1,6 +1,6 @@
 /** Why a node runs, in one line: what of its basis changed since an earlier result. */
 
-import { openVersion } from '#core/datasets'
+import { diffVersions, type VersionDiff } from '#core/datasets'
 import { isPlatformError } from '#core/errors'
 import { isPlanRef, type Json, type PlanNode } from '#core/plan'
 import { readNode, type Basis } from '#core/runs'
@@ -12,8 +12,6 @@ import type { Lineage } from './lineage.ts'
 /** Changes that one line tells; of more, their number. */
 const MOST_TOLD = 2
 const LONGEST_WORD = 40
-/** Above this, two versions are not compared image by image. */
-const MOST_IMAGES = 500_000
 
 /** @param step - undefined for a user's own. */
 export async function whyNew(
@@ -96,19 +94,18 @@ async function inputChange(
 /** "+312 −4 images", or what else tells two versions apart. */
 async function versionChange(store: ObjectStore, was: DatasetVersion, is: DatasetVersion): Promise<string> {
   if (was.dataset !== is.dataset) return `${was.dataset} → ${is.dataset}`
-  if (Math.max(was.images, is.images) > MOST_IMAGES) return `${was.images} → ${is.images} images`
-  const [before, now] = await Promise.all([digestsOf(store, was), digestsOf(store, is)])
-  if (!before || !now) return 'another version'
-  const added = [...now].filter((digest) => !before.has(digest)).length
-  const removed = [...before].filter((digest) => !now.has(digest)).length
+  const diff = await diffOf(store, was, is)
+  if (!diff) return 'another version'
+  const { added, removed } = diff
   const counts = [...(added ? [`+${added}`] : []), ...(removed ? [`−${removed}`] : [])]
-  return counts.length > 0 ? `${counts.join(' ')} ${added + removed === 1 ? 'image' : 'images'}` : 'other labels'
+  if (counts.length > 0) return `${counts.join(' ')} ${added + removed === 1 ? 'image' : 'images'}`
+  return 'other labels'
 }
 
-/** Null where the version is no longer kept. */
-async function digestsOf(store: ObjectStore, version: DatasetVersion): Promise<ReadonlySet<string> | null> {
+/** Null where one of them is no longer kept. */
+async function diffOf(store: ObjectStore, was: DatasetVersion, is: DatasetVersion): Promise<VersionDiff | null> {
   try {
-    return new Set((await (await openVersion(store, version)).facts()).map(({ digest }) => digest))
+    return await diffVersions(store, was, is)
   } catch (error) {
     if (isPlatformError(error) && (error.code === 'DATASET_NOT_FOUND' || error.code === 'OBJECT_NOT_FOUND')) return null
     throw error

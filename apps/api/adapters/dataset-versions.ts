@@ -60,7 +60,7 @@ export function datasetVersionsOf(store: ObjectStore): VersionPort {
       const { total } = merged
       throw new PlatformError(
         'DATASET_MERGE_CONFLICTS',
-        `${theirs} and ${ours} of ${name} say different things of ${total} ${total === 1 ? 'field' : 'fields'} of images; decide each or give a policy`,
+        `${theirs} and ${ours} of ${name} disagree in ${total} ${total === 1 ? 'place' : 'places'}; decide each or give a policy`,
         { conflicts: merged.conflicts, total },
       )
     },

@@ -35,15 +35,14 @@ export async function log(spec: string, options: CommonOptions & { limit?: strin
 }
 
 function logText(name: string, entries: readonly HistoryEntry[]): string {
-  const rows = entries.map(({ version, refs, images, at, by, parents, changes, note }) => [
-    short(version) + (refs.length > 0 ? ` ${pc.cyan(`(${refs.join(', ')})`)}` : ''),
-    images,
-    at === '' ? '–' : moment(at),
-    by,
-    changes ? changesText(changes, parents) : '–',
-    note,
-  ])
-  return `${name}   ${counted(entries.length, 'version')}, newest first\n\n${table(['version', 'images', 'made', 'by', 'changes', 'why'], rows, '')}`
+  const width = Math.max(...entries.map(({ by }) => by.length))
+  const blocks = entries.map(({ version, refs, images, at, by, parents, changes, note }) => {
+    const names = refs.length > 0 ? `   ${pc.cyan(refs.join(', '))}` : ''
+    const says = [...(changes ? [changesText(changes, parents)] : []), ...(note === '' ? [] : [pc.dim(note)])]
+    const head = `${short(version)}   ${at === '' ? '–' : moment(at)}   ${by.padEnd(width)}   ${counted(images, 'image')}${names}`
+    return [head, ...says.map((line) => `   ${line}`)].join('\n')
+  })
+  return [`${name}   ${counted(entries.length, 'version')}, newest first`, ...blocks].join('\n\n')
 }
 
 /** Each kind of difference that has a line of its own, and its word behind a number. */

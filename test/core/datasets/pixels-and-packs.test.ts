@@ -93,14 +93,16 @@ describe('packs', () => {
       expect(entry.header.name).toMatch(new RegExp(`^${sha256Hex(Buffer.concat(parts))}\\.(png|jpeg)$`))
       names.push(entry.header.name)
     }
-    expect(names).toHaveLength(9)
-    expect(names).toEqual([...names].sort())
+    const digests = (await reader.facts()).map(({ digest }) => digest)
+    expect(names.map((name) => name.slice(0, 64)).sort()).toEqual(digests)
   })
 
   it('give one image, all images, or those asked for', async () => {
     const { ctx, version } = await someImages()
     const reader = await openVersion(ctx.store, version)
-    const digests = (await reader.facts()).map(({ digest }) => digest)
+    const facts = await reader.facts()
+    const digests = facts.map(({ digest }) => digest)
+    const inPackOrder = facts.toSorted((a, b) => a.offset - b.offset).map(({ digest }) => digest)
     const digestsOf = async (wanted?: readonly string[]): Promise<string[]> => {
       const found: string[] = []
       for await (const { digest, bytes } of reader.images(wanted)) {
@@ -109,8 +111,9 @@ describe('packs', () => {
       }
       return found
     }
-    expect(await digestsOf()).toEqual(digests)
-    expect(await digestsOf([digests[7]!, digests[1]!])).toEqual([digests[1], digests[7]])
+    expect(await digestsOf()).toEqual(inPackOrder)
+    expect(await digestsOf([inPackOrder[7]!, inPackOrder[1]!])).toEqual([inPackOrder[1], inPackOrder[7]])
+    await expect(digestsOf(['0'.repeat(64)])).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' })
     expect(sha256Hex(await reader.imageBytes(digests[3]!))).toBe(digests[3])
     await expect(reader.imageBytes('0'.repeat(64))).rejects.toMatchObject({ code: 'OBJECT_NOT_FOUND' })
   })
