@@ -21,6 +21,9 @@ export interface BuildHooks {
   onProgress?(done: number, total: number): void
 }
 
+/** A build has the machine for itself for seconds. */
+export const BUILD_SESSION = { threads: 2, memoryMiB: 768 }
+
 /** Up to so many images are sorted at once, else a sixteenth of them after the other. */
 const ONE_PART = 100_000
 
@@ -41,7 +44,7 @@ export async function buildCatalog(
   { signal, onProgress }: BuildHooks,
 ): Promise<string> {
   const file = path.join(directory, 'catalog.duckdb')
-  const session = await openTables(store, version, { scratchDir: directory, file, threads: 2, memoryMiB: 768 })
+  const session = await openTables(store, version, { scratchDir: directory, file, ...BUILD_SESSION })
   try {
     await session.run(`CREATE TABLE images AS ${numbered(0, 'false')}`)
     let rows = 0
@@ -57,13 +60,18 @@ export async function buildCatalog(
         `the tables of ${version.dataset}@${version.version.slice(0, 12)} hold ${rows} images, its manifest says ${version.images}`,
         { ...version },
       )
-    await session.run('CREATE UNIQUE INDEX by_row ON images ("row")')
-    await session.run(`CREATE TABLE spans AS ${spans()}`)
-    await session.run('CHECKPOINT')
+    await finishCatalog(session)
   } finally {
     session.close()
   }
   return file
+}
+
+/** What a catalog has beside its rows. */
+export async function finishCatalog(session: TableSession): Promise<void> {
+  await session.run('CREATE UNIQUE INDEX by_row ON images ("row")')
+  await session.run(`CREATE TABLE spans AS ${spans()}`)
+  await session.run('CHECKPOINT')
 }
 
 /** Conditions that cut all digests into parts, ascending. */

@@ -7,13 +7,15 @@
  * S3  What is there when a new one came is at most `maxBytes`: those opened longest ago go first, the new one stays.
  */
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isPlatformError } from '#core/errors'
-import { readManifest, toDatasetVersion } from '#core/datasets'
+import { readManifest, toDatasetVersion, type Manifest } from '#core/datasets'
 import type { DatasetVersion } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { buildCatalog, CATALOG_FORMAT, type BuildHooks } from './build.ts'
 import { readCatalog, type Catalog } from './catalog.ts'
+import { deriveCatalog, grewFrom } from './derive.ts'
 
 export interface CatalogOptions extends BuildHooks {
   /** A local folder for catalogs, shared by any number of processes. */
@@ -26,6 +28,8 @@ const DEFAULT_MAX_BYTES = 8 * 2 ** 30
 /** A build that a kill left behind is removed when it has this age. */
 const ABANDONED_MS = 24 * 3_600_000
 const BUILDS = '.building'
+/** So many catalogs of the dataset, the one used last first. */
+const FORMER_LOOKED_AT = 4
 
 const building = new Map<string, Promise<void>>()
 
@@ -39,17 +43,18 @@ export async function openCatalog(
   { dataset, version }: Pick<DatasetVersion, 'dataset' | 'version'>,
   options: CatalogOptions,
 ): Promise<Catalog> {
-  const found = toDatasetVersion(await readManifest(store, dataset, version))
+  const manifest = await readManifest(store, dataset, version)
+  const found = toDatasetVersion(manifest)
   const file = fileOf(options.cacheDir, found)
-  await ensure(store, found, file, options)
+  await ensure(store, manifest, file, options)
   try {
-    return await open(file, found, options)
+    return await open(file, found)
   } catch (error) {
     // Damaged, by a power cut or a full disk, or removed since: it is derived, so it is made again.
     if (!isPlatformError(error) || error.code !== 'OBJECT_CORRUPT') throw error
     await rm(file, { force: true })
-    await ensure(store, found, file, options)
-    return open(file, found, options)
+    await ensure(store, manifest, file, options)
+    return open(file, found)
   }
 }
 
@@ -62,10 +67,10 @@ function fileOf(cacheDir: string, { dataset, version }: DatasetVersion): string 
   return path.join(cacheDir, dataset, `${version}.${CATALOG_FORMAT}.duckdb`)
 }
 
-async function open(file: string, version: DatasetVersion, { cacheDir }: CatalogOptions): Promise<Catalog> {
+async function open(file: string, version: DatasetVersion): Promise<Catalog> {
   const now = new Date()
   await utimes(file, now, now).catch(() => undefined)
-  const directory = await scratch(cacheDir)
+  const directory = await mkdtemp(path.join(tmpdir(), 'gyre-catalog-'))
   try {
     return await readCatalog(file, version, directory)
   } catch (error) {
@@ -75,7 +80,7 @@ async function open(file: string, version: DatasetVersion, { cacheDir }: Catalog
 }
 
 /** One build per file in this process; between processes S2 holds. */
-function ensure(store: ObjectStore, version: DatasetVersion, file: string, options: CatalogOptions): Promise<void> {
+function ensure(store: ObjectStore, version: Manifest, file: string, options: CatalogOptions): Promise<void> {
   const underWay = building.get(file)
   if (underWay) return underWay
   const made = make(store, version, file, options).finally(() => building.delete(file))
@@ -83,17 +88,43 @@ function ensure(store: ObjectStore, version: DatasetVersion, file: string, optio
   return made
 }
 
-async function make(store: ObjectStore, version: DatasetVersion, file: string, options: CatalogOptions): Promise<void> {
+async function make(store: ObjectStore, version: Manifest, file: string, options: CatalogOptions): Promise<void> {
   if (await sizeOf(file)) return
   const directory = await scratch(options.cacheDir)
   try {
-    const made = await buildCatalog(store, version, directory, options)
+    const made =
+      (await derive(store, version, directory, options)) ?? (await buildCatalog(store, version, directory, options))
     await mkdir(path.dirname(file), { recursive: true })
     await rename(made, file) // S1
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
   await makeRoom(options.cacheDir, file, options.maxBytes ?? DEFAULT_MAX_BYTES)
+}
+
+/** From the newest catalog that can serve; null where there is none, or it went or is damaged meanwhile. */
+async function derive(
+  store: ObjectStore,
+  version: Manifest,
+  directory: string,
+  { cacheDir, signal, onProgress }: CatalogOptions,
+): Promise<string | null> {
+  signal?.throwIfAborted()
+  const ending = `.${CATALOG_FORMAT}.duckdb`
+  const files = (await catalogsIn(cacheDir)).filter(({ file }) => path.basename(path.dirname(file)) === version.dataset)
+  for (const { file } of files.sort((a, b) => b.usedMs - a.usedMs).slice(0, FORMER_LOOKED_AT)) {
+    if (!file.endsWith(ending)) continue
+    try {
+      const manifest = await readManifest(store, version.dataset, path.basename(file, ending))
+      if (!grewFrom(version, manifest)) continue
+      const made = await deriveCatalog(store, version, { manifest, file }, directory)
+      onProgress?.(version.images, version.images)
+      return made
+    } catch {
+      await rm(path.join(directory, 'catalog.duckdb'), { force: true })
+    }
+  }
+  return null
 }
 
 async function scratch(cacheDir: string): Promise<string> {

@@ -2,8 +2,9 @@ import { mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { dropCatalogs, openCatalog, type Catalog, type CatalogOptions } from '#core/catalog'
+import { changeImages, dropCatalogs, openCatalog, type Catalog, type CatalogOptions } from '#core/catalog'
 import type { DatasetVersion } from '#core/steps'
+import { openTableSession } from '#core/tables'
 import { createMemoryStore, type ObjectStore } from '#core/storage'
 import { readCatalog } from '../../../core/catalog/catalog.ts'
 import { digestOf, madeVersion, type Made } from './made.ts'
@@ -27,6 +28,8 @@ async function open(version: DatasetVersion, options: Partial<CatalogOptions> = 
   opened.push(catalog)
   return catalog
 }
+
+const byAda = { by: 'ada', reason: 'wet' }
 
 /** Names i0 … i(n−1), ascending by digest. */
 const names = (n: number): string[] =>
@@ -219,6 +222,41 @@ describe('the folder of catalogs', () => {
     await open(version, { onProgress })
     expect(told).toHaveLength(1)
     expect(await files('parts')).toEqual([`${version.version}.1.duckdb`])
+  })
+
+  it('makes the catalog of a changed version from that of the one before, with the same content', async () => {
+    const version = await many(60, (i) => ({ label: i % 2 ? 'dent' : null, width: i, boxes: i < 5 ? ['crack'] : [] }))
+    await open(version)
+    const tagged = await changeImages(store, version, { where: 'width < 4' }, { action: 'tag', label: 'wet' }, byAda)
+    await open(tagged.version)
+    const changed = await changeImages(
+      store,
+      tagged.version,
+      { where: 'width in (3, 9)' },
+      { action: 'exclude' },
+      byAda,
+    )
+    const derived = await open(changed.version)
+    const built = await open(changed.version, { cacheDir: path.join(folder, 'other') })
+    const whole = { from: 0, count: 60 }
+    expect(await derived.page(whole)).toEqual(await built.page(whole))
+    expect(await derived.facets()).toEqual(await built.facets())
+    expect(await derived.page({ ...whole, order: '-width' })).toEqual(await built.page({ ...whole, order: '-width' }))
+    expect([await derived.count("'wet' in tags"), await derived.count("excluded = 'wet'")]).toEqual([4, 2])
+  })
+
+  it('takes over what did not change, and makes anew what cannot be taken over', async () => {
+    const version = await many(60, (i) => ({ width: i }))
+    await open(version)
+    const session = await openTableSession({ file: path.join(folder, 'parts', (await files('parts'))[0]!) })
+    await session.run('UPDATE images SET height = 77')
+    session.close()
+    const change = async (where: string): Promise<Catalog> => {
+      const { version: changed } = await changeImages(store, version, { where }, { action: 'exclude' }, byAda)
+      return open(changed)
+    }
+    expect(await (await change('width < 3')).count('height = 77')).toBe(60)
+    expect(await (await change('width < 50')).count('height = 77')).toBe(0)
   })
 
   it('may lose any file at any time', async () => {
