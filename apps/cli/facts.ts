@@ -45,6 +45,15 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     ({ images, added }) => `${counted(images, 'image')}, ${count(added)} captured`,
   ),
   'select-images': teller(steps.selectImages.output, ({ images, where }) => `${counted(images, 'image')}: ${where}`),
+  'check-health': teller(steps.checkHealth.output, ({ findings, severe }) =>
+    findings === 0
+      ? 'nothing found'
+      : `${counted(findings, 'finding')}${severe > 0 ? `, ${count(severe)} severe` : ''}`,
+  ),
+  'check-drift': teller(
+    steps.checkDrift.output,
+    ({ images, reported }) => `${counted(images, 'captured image')}: ${reported ?? 'nothing to report'}`,
+  ),
   'embed-images': teller(steps.embedImages.output, ({ images, dims }) => `${count(images)} × ${count(dims)}`),
   'cluster-embeddings': teller(steps.clusterEmbeddings.output, ({ k }) => counted(k, 'cluster')),
   'index-neighbours': teller(steps.indexNeighbours.output, ({ images }) => `a map of ${counted(images, 'image')}`),

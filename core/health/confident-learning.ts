@@ -1,15 +1,19 @@
 /**
  * Finds labels that are probably wrong (confident learning; Northcutt, Jiang & Chuang, JAIR 2021): each image is
  * judged by a classifier that has not seen it. A class's threshold is the mean probability that images with its label
- * are given for it; an image that passes the threshold of another class by more than its own is a suspect.
+ * are given for it; an image that passes the threshold of another class, and whose own label has less than a fifth of
+ * the chance that guessing would give it, is a suspect. The second condition is ours: where classes are hard to tell
+ * apart it leaves out most of what would be found wrongly (docs/health.md has the figures).
  *
  * The classifier is ridge regression on embeddings, fitted once for each fold, its scores turned into probabilities.
  * Near duplicates lie in one fold, so that none vouches for its copy. Cost O(folds · n · d²).
  */
 import { matrix, oneHot, predictRidge, ridge, selectRows, type Matrix, type StopOptions } from '#core/inference'
-import { calibrate } from '#core/training'
+import { argMax, calibrate } from '#core/training'
 
 const FOLDS = 5
+/** A label is in doubt where its probability is below this share of what blind guessing gives. */
+const DOUBT = 0.2
 
 export interface LabelledImages {
   /** float32 [n, d]. */
@@ -26,14 +30,24 @@ export interface Suspect {
   readonly row: number
   readonly given: number
   readonly likely: number
-  /** Probability of the label given, less that of the likely one: the least first is the worst. */
-  readonly margin: number
+  /** Probability of the label given: the least is the worst. */
+  readonly chance: number
 }
 
-/** @returns what is probably labelled wrong, the worst first. */
-export async function findSuspects(images: LabelledImages, options: StopOptions = {}): Promise<Suspect[]> {
+export interface Suspects {
+  /** What is probably labelled wrong, the worst first. */
+  readonly suspects: readonly Suspect[]
+  /** Share of all labels that the classifier finds likeliest, too: how much its word is worth. */
+  readonly agreement: number
+}
+
+export async function findSuspects(images: LabelledImages, options: StopOptions = {}): Promise<Suspects> {
   const probabilities = await outOfFold(images, options)
-  return confidentSuspects(probabilities, images.labels)
+  const agreeing = argMax(probabilities).filter((likeliest, row) => likeliest === images.labels[row])
+  return {
+    suspects: confidentSuspects(probabilities, images.labels),
+    agreement: agreeing.length / Math.max(1, images.labels.length),
+  }
 }
 
 /**
@@ -87,15 +101,16 @@ export function confidentSuspects({ data, rows, cols }: Matrix, labels: Int32Arr
   const suspects: Suspect[] = []
   for (let row = 0; row < rows; row++) {
     const given = labels[row]!
+    const chance = data[row * cols + given]!
+    if (chance >= DOUBT / cols) continue
     let likely = -1
     for (let c = 0; c < cols; c++) {
       const isConfident = data[row * cols + c]! >= thresholds[c]!
       if (isConfident && (likely < 0 || data[row * cols + c]! > data[row * cols + likely]!)) likely = c
     }
-    if (likely < 0 || likely === given) continue
-    suspects.push({ row, given, likely, margin: data[row * cols + given]! - data[row * cols + likely]! })
+    if (likely >= 0 && likely !== given) suspects.push({ row, given, likely, chance })
   }
-  return suspects.sort((a, b) => a.margin - b.margin || a.row - b.row)
+  return suspects.sort((a, b) => a.chance - b.chance || a.row - b.row)
 }
 
 /** Mean probability of each class over the images that carry its label; no image passes where none does. */

@@ -1,8 +1,9 @@
 /** Labels that a classifier on embeddings, which has not seen the image, is confident are others. */
+import { percent } from '#core/html'
 import { loadEmbeddings } from '#core/embedding'
 import { selectRows } from '#core/inference'
 import type { Embeddings } from '#core/steps'
-import { findSuspects, type Suspect } from './confident-learning.ts'
+import { findSuspects, type Suspect, type Suspects } from './confident-learning.ts'
 import { listed, type HealthContext, type Images } from './images.ts'
 import { imagesAre, type Finding } from './report.ts'
 
@@ -10,6 +11,9 @@ import { imagesAre, type Finding } from './report.ts'
 const LEAST_LABELS = 50
 const LEAST_OF_CLASS = 5
 const SHOWN_PAIRS = 20
+/** Suspects are a matter of results from this share of the images on, where the classifier can be trusted this far. */
+const MANY = 0.01
+const TRUSTED = 0.8
 
 interface Row {
   readonly digest: string
@@ -41,7 +45,7 @@ export async function mislabelled(ctx: HealthContext, images: Images, embeddings
   const names = [...classes].sort()
   const features = selectRows(await loadEmbeddings(ctx.store, embeddings, ctx.scratchDir), indices)
   ctx.progress({ done: 0, total: indices.length, unit: 'images', note: 'holding labels against embeddings' })
-  const suspects = await findSuspects(
+  const found = await findSuspects(
     {
       features,
       labels: Int32Array.from(indices, (row) => names.indexOf(rows[row]!.label!)),
@@ -50,8 +54,8 @@ export async function mislabelled(ctx: HealthContext, images: Images, embeddings
     },
     { signal: ctx.signal },
   )
-  const digests = suspects.map(({ row }) => rows[indices[row]!]!.digest)
-  return { finding: await findingOf(ctx, images, suspects, { digests, names }), left: null }
+  const digests = found.suspects.map(({ row }) => rows[indices[row]!]!.digest)
+  return { finding: await findingOf(ctx, images, found, { digests, names }), left: null }
 }
 
 function left(reason: string): LabelCheck {
@@ -69,17 +73,16 @@ function learnable(rows: readonly Row[]): ReadonlySet<string> {
 async function findingOf(
   ctx: HealthContext,
   { images }: Images,
-  suspects: readonly Suspect[],
+  { suspects, agreement }: Suspects,
   { digests, names }: { readonly digests: readonly string[]; readonly names: readonly string[] },
 ): Promise<Finding | null> {
   if (suspects.length === 0) return null
   return {
     kind: 'mislabelled',
     title: `${imagesAre(suspects.length)} probably labelled wrong`,
-    severity: suspects.length / images >= 0.01 ? 'bad' : 'attention',
+    severity: suspects.length / images >= MANY && agreement >= TRUSTED ? 'bad' : 'attention',
     where: null,
-    advice:
-      'Send them to people once more; about half of such suspects are wrong in well-kept sets, so change none unseen.',
+    advice: `Send them to people once more, and change none unseen: a classifier on these embeddings agrees with ${percent(agreement)} of all labels, and the fewer, the more of these are right after all.`,
     details: { columns: ['label given', 'looks like', 'images'], rows: pairsOf(suspects, names) },
     ...(await listed(ctx, digests, { found: suspects.length, images, where: null })),
   }

@@ -12,19 +12,16 @@ import { datasetOf, findingOf, healthOf, photo, stepContext } from './support.ts
 const folder = temporaryFolder()
 
 describe('confidentSuspects', () => {
-  it('flags what passes the threshold of another class by more than its own', () => {
-    // Thresholds: class 0 (0.9 + 0.8 + 0.1) / 3 = 0.6; class 1 (0.9 + 0.3) / 2 = 0.6.
-    const probabilities = matrix(5, 2, Float32Array.of(0.9, 0.1, 0.8, 0.2, 0.1, 0.9, 0.1, 0.9, 0.7, 0.3))
+  it('flags what passes the threshold of another class while its label has less than a fifth of the chance of guessing', () => {
+    // Thresholds: class 0 (0.97 + 0.9 + 0.01) / 3 = 0.627; class 1 (0.95 + 0.3) / 2 = 0.625.
+    const probabilities = matrix(5, 2, Float32Array.of(0.97, 0.03, 0.9, 0.1, 0.01, 0.99, 0.05, 0.95, 0.7, 0.3))
     const suspects = confidentSuspects(probabilities, Int32Array.of(0, 0, 0, 1, 1))
-    expect(suspects.map(({ row, given, likely }) => [row, given, likely])).toEqual([
-      [2, 0, 1],
-      [4, 1, 0],
-    ])
-    expect(suspects[0]!.margin).toBeCloseTo(-0.8, 6)
+    expect(suspects.map(({ row, given, likely }) => [row, given, likely])).toEqual([[2, 0, 1]])
+    expect(suspects[0]!.chance).toBeCloseTo(0.01, 6)
   })
 
   it('flags nothing where a class without labels would be likely', () => {
-    const probabilities = matrix(2, 2, Float32Array.of(0.2, 0.8, 0.3, 0.7))
+    const probabilities = matrix(2, 2, Float32Array.of(0.01, 0.99, 0.01, 0.99))
     expect(confidentSuspects(probabilities, Int32Array.of(0, 0))).toEqual([])
   })
 })
@@ -48,7 +45,7 @@ function clouds(count: number, wrong: number) {
 describe('findSuspects', () => {
   it('finds changed labels of separable classes, all and only them', async () => {
     const groups = Array.from({ length: 300 }, (_, i) => (i * 2_654_435_761).toString(16).padStart(8, '0'))
-    const suspects = await findSuspects({ ...clouds(300, 12), groups, classes: 3 })
+    const { suspects } = await findSuspects({ ...clouds(300, 12), groups, classes: 3 })
     expect(suspects.map(({ row }) => row).sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i))
     for (const { row, likely } of suspects) expect(likely).toBe(row % 3)
   })
@@ -62,7 +59,7 @@ describe('findSuspects', () => {
     }
     const groups = labels.map((_, i) => (i < 60 && i % 3 === 0 ? 0 : i * 2_654_435_761))
     const named = Array.from(groups, (group) => group.toString(16).padStart(8, '0'))
-    const suspects = await findSuspects({ features, labels, groups: named, classes: 3 })
+    const { suspects } = await findSuspects({ features, labels, groups: named, classes: 3 })
     const copies = Array.from({ length: 20 }, (_, i) => 3 * i)
     expect(suspects.map(({ row }) => row)).toEqual(expect.arrayContaining(copies))
   })
