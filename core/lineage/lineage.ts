@@ -1,6 +1,6 @@
 /** Where a version of a dataset comes from, and what became of it: imports, the versions between, models, endpoints. */
 
-import { versionHistory, type HistoryEntry } from '#core/datasets'
+import { versionHistory } from '#core/datasets'
 import { isPlatformError } from '#core/errors'
 import { listModels, modelVersions } from '#core/registry'
 import { readRun } from '#core/runs'
@@ -49,11 +49,13 @@ export interface DatasetLineage {
 /** @throws {PlatformError} `DATASET_NOT_FOUND`. */
 export async function datasetLineage(store: ObjectStore, dataset: string, ref = 'latest'): Promise<DatasetLineage> {
   const history = await versionHistory(store, dataset, { ref })
-  const versions = history.map(toEntry)
+  const versions: LineageEntry[] = []
   const imports: DatasetLineage['imports'][number][] = []
-  for (const entry of versions) {
-    const source = entry.run === null ? undefined : await importedFrom(store, entry.run)
-    if (source !== undefined) imports.push({ ...entry, source })
+  for (const { version, images, parents, at, by, note } of history) {
+    const made = await madeBy(store, by)
+    const entry = { version, images, parents, at, by, note, run: made?.run ?? null }
+    versions.push(entry)
+    if (made?.isImport) imports.push({ ...entry, source: made.source })
   }
   const models = await modelsOf(store, new Set(versions.map(({ version }) => version)))
   return {
@@ -79,19 +81,22 @@ export async function usesOf(
   }
 }
 
-function toEntry({ version, images, parents, at, by, note }: HistoryEntry): LineageEntry {
-  return { version, images, parents, at, by, note, run: /^run (\S+)/.exec(by)?.[1] ?? null }
+interface Made {
+  readonly run: string
+  readonly isImport: boolean
+  /** What it imported from, where it says. */
+  readonly source: string | null
 }
 
-/** What the run imported from, null where it does not say; undefined where it imported nothing. */
-async function importedFrom(store: ObjectStore, run: string): Promise<string | null | undefined> {
+/** Steps sign as their run, alone or as `run <run> <node>`; null where no run of that name is known. */
+async function madeBy(store: ObjectStore, by: string): Promise<Made | null> {
+  const run = /^run (\S+)/.exec(by)?.[1] ?? by
   try {
     const node = (await readRun(store, run)).plan.nodes.find(({ step }) => step === 'import-images')
-    if (!node) return undefined
-    const { source } = node.input as { source?: unknown }
-    return typeof source === 'string' ? source : null
+    const source = (node?.input as { source?: unknown } | undefined)?.source
+    return { run, isImport: node !== undefined, source: typeof source === 'string' ? source : null }
   } catch (error) {
-    if (isPlatformError(error) && error.code === 'RUN_NOT_FOUND') return undefined
+    if (isPlatformError(error) && (error.code === 'RUN_NOT_FOUND' || error.code === 'INVALID_INPUT')) return null
     throw error
   }
 }

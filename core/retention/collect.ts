@@ -24,6 +24,7 @@ import {
   type Sentence,
 } from '#core/storage'
 import { asCollector } from './collector.ts'
+import { partsOfDeadImports } from './dead-imports.ts'
 import { writersNow } from './in-flight-runs.ts'
 import { judge, type Candidate, type Judgement } from './judge.ts'
 import { MARKS, trashKeyOf } from './layout.ts'
@@ -80,6 +81,7 @@ export async function collectGarbage(options: CollectOptions): Promise<Collectio
     await settleLeftovers(store)
     const found = await look(options, now, beat)
     await writeCandidates(store, found.judgement.waiting, by)
+    for (const key of await partsOfDeadImports(store, now())) await store.delete(key)
     return told(found, { ...found.judgement, remove: await carryOut(store, found.judgement, beat) }, dryRun)
   })
 }

@@ -1,7 +1,7 @@
 /** Which versions of datasets something holds: refs within the policy, and every record that names one. */
 
-import { lastGeneration, readOutcome } from '#core/runs'
 import type { ObjectKey, ObjectStore } from '#core/storage'
+import { endOf } from './dead-imports.ts'
 import { recordKind } from './layout.ts'
 import { KEEP_ALL, listHolds, readPolicy, type RetentionPolicy } from './policy.ts'
 
@@ -135,10 +135,4 @@ function isWithin(
 ): boolean {
   if (versions === null && days === null) return true
   return (versions !== null && rank < versions) || (days !== null && now - untilMs < days * DAY_MS)
-}
-
-/** Milliseconds since 1970; in the future where it has not ended. */
-async function endOf(store: ObjectStore, run: string): Promise<number> {
-  const outcome = await readOutcome(store, run, await lastGeneration(store, run))
-  return outcome ? Date.parse(outcome.endedAt) : Infinity
 }

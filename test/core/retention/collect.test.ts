@@ -131,6 +131,20 @@ describe('garbage collection', () => {
     ])
   })
 
+  it('lets go of the packs of an import that ended a month ago without a version', async () => {
+    const pack = await putBlob(store, Buffer.from('pack of a dead import'))
+    const file = path.join(scratchDir, 'part.parquet')
+    await writeParquet(file, { digest: 'text', pack: 'text' }, [{ digest: 'x', pack: pack.sha256 }])
+    await store.createFromFile('datasets/parts/imports/r1.import/000001.parquet', file)
+    const at = new Date().toISOString()
+    await store.create('runs/r1/g0001/opened.json', json({ at, by: 'ada' }))
+    await store.create('runs/r1/g0001/outcome.json', json({ status: 'failed', nodes: [], endedAt: at }))
+    await collectForWeeks(4)
+    expect(await there(pack.sha256)).toBe(true)
+    await collectForWeeks(6)
+    expect(await there(pack.sha256)).toBe(false)
+  })
+
   it('logs, captures and its own notes hold nothing', async () => {
     const { sha256 } = await putBlob(store, Buffer.from('spoken of'))
     await store.create('runs/r1/logs/train/0000000001.jsonl', Buffer.from(sha256))
