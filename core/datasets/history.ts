@@ -2,6 +2,7 @@
  * Where a version came from. Of each version there is a record per way it came about, under
  * `datasets/<name>/history/<version>/<digest of the record>.json`, create-only: equal content may be reached twice.
  */
+import { isPlatformError } from '#core/errors'
 import type { Json } from '#core/plan'
 import type { DatasetVersion } from '#core/steps'
 import { canonicalJson, digestJson, pointerHistory, type ObjectStore } from '#core/storage'
@@ -158,12 +159,18 @@ export async function versionHistory(
   while (waiting.size > 0 && entries.length < limit) {
     const [version, record] = [...waiting].reduce((newest, other) => (other[1].at > newest[1].at ? other : newest))
     waiting.delete(version)
-    const { images } = await readManifest(store, dataset, version)
+    // The retention policy lets old versions go; what is known of how they came about stays.
+    const manifest = await readManifest(store, dataset, version).catch(nullWhereGone)
     const here = refs.filter((other) => other.version === version).map(({ name }) => name)
-    entries.push({ version, images, ...record, refs: here })
+    if (manifest) entries.push({ version, images: manifest.images, ...record, refs: here })
     for (const parent of await ancestry.parentsOf(version)) await meet(parent)
   }
   return entries
+}
+
+function nullWhereGone(error: unknown): null {
+  if (isPlatformError(error) && error.code === 'DATASET_NOT_FOUND') return null
+  throw error
 }
 
 /** Of a version that no move of `latest` and no record tells of, such as one that a tag alone points to. */
