@@ -74,4 +74,3 @@ export {
 } from './merge.ts'
 export { listRefs, publish, readLatest, readRef, restoreVersion, tagVersion, type Ref, type RefValue } from './refs.ts'
 export { boxColumns, factColumns, labelColumns, openTables, withTables, type TablesOptions } from './tables.ts'
-export { loadVersion, writeVersion, type Content, type LoadedVersion } from './version.ts'
