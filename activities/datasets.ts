@@ -11,5 +11,8 @@ export function datasetActivities(ports: StepPorts, inThread: RunBody): Record<s
     'select-images': createStepActivity(ports, inThread),
     'index-neighbours': createStepActivity(ports, inThread),
     'collect-captured': createStepActivity(ports, inThread),
+    'collect-garbage': createStepActivity(ports, inThread),
+    'delete-image': createStepActivity(ports, inThread),
+    'verify-dataset': createStepActivity(ports, inThread),
   }
 }

@@ -194,6 +194,25 @@ describe('garbage collection', () => {
     expect(await there(sha256)).toBe(true)
   })
 
+  it('G3: a writer that finds a condemned blob while the collector looks keeps it', async () => {
+    const bytes = Buffer.from('wanted at the last moment')
+    const { sha256 } = await putBlob(store, bytes)
+    await collect()
+    pass(7)
+    await collect()
+    pass(7)
+    const looking: ObjectStore = {
+      ...bound(store),
+      async *list(prefix, options) {
+        if (prefix === '') await putBlob(store, bytes)
+        yield* store.list(prefix, options)
+      },
+    }
+    const found = await collectGarbage({ store: looking, by: 'test', scratchDir })
+    expect(found.removed.objects).toBe(0)
+    expect(await there(sha256)).toBe(true)
+  })
+
   it('N2: a writer stores a blob again that was removed while it looked', async () => {
     const bytes = Buffer.from('just gone')
     const { sha256, sizeBytes } = await putBlob(store, bytes)
