@@ -19,8 +19,10 @@ import {
 import { datasetRows } from './dataset-rows.ts'
 import { machine, round, type BenchReport, type BenchRow } from '../report.ts'
 
+/** All peers on all sets together; what is not done then is left out. */
+const PEERS_MS = 8 * 60_000
 /** Of the first set, and of each further one. */
-const MOST_IMAGES = [50_000, 10_000]
+const MOST_IMAGES = [50_000, 5_000]
 /** Of datasets of rows alone; the area `dataset-rows` has ten times as many, too. */
 const MOST_ROWS = 1_000_000
 
@@ -36,10 +38,11 @@ export const dataset = {
     const work = await mkdtemp(path.join(os.tmpdir(), 'gyre-bench-dataset-'))
     try {
       const python = await installPeers(say)
+      const deadline = performance.now() + PEERS_MS
       const sets = await imageSets(images, { work, limit: MOST_IMAGES.map((most) => Math.min(most, limit)), say })
       const rows: BenchRow[] = []
       for (const [i, set] of sets.entries())
-        rows.push(...(await measured(set, { prefix: i === 0 ? '' : `${set.name}-`, work, python, say })))
+        rows.push(...(await measured(set, { prefix: i === 0 ? '' : `${set.name}-`, work, python, deadline, say })))
       rows.push(...(await datasetRows.run({ limit: Math.min(limit, MOST_ROWS), say })).rows)
       return { area: 'dataset', machine: machine(), rows }
     } finally {
@@ -52,10 +55,12 @@ interface Measuring {
   readonly prefix: string
   readonly work: string
   readonly python: string | null
+  /** When the last peer must be done. */
+  readonly deadline: number
   say(line: string): void
 }
 
-async function measured(set: ImageFolder, { prefix, work, python, say }: Measuring): Promise<BenchRow[]> {
+async function measured(set: ImageFolder, { prefix, work, python, deadline, say }: Measuring): Promise<BenchRow[]> {
   say(`${set.name}, ${set.images} images: gyre`)
   const ours = path.join(work, 'gyre')
   try {
@@ -64,7 +69,8 @@ async function measured(set: ImageFolder, { prefix, work, python, say }: Measuri
     const peers: Partial<Record<PeerName, PeerRows>> = {}
     for (const peer of python ? PEERS : []) {
       say(`${set.name}, ${set.images} images: ${peer}`)
-      const rows = await peerRows(python!, peer, { images: set.folder, work, say })
+      const timeoutMs = Math.max(1, Math.round(deadline - performance.now()))
+      const rows = await peerRows(python!, peer, { images: set.folder, work, timeoutMs, say })
       if (rows) peers[peer] = rows
     }
     return rowsOf({ set, gyre, reader, peers }).map((row) => ({ ...row, name: `${prefix}${row.name}` }))
