@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { changeImages, dropCatalogs, openCatalog, type Catalog, type CatalogOptions } from '#core/catalog'
 import type { DatasetVersion } from '#core/steps'
 import { openTableSession } from '#core/tables'
@@ -257,6 +257,17 @@ describe('the folder of catalogs', () => {
     }
     expect(await (await change('width < 3')).count('height = 77')).toBe(60)
     expect(await (await change('width < 50')).count('height = 77')).toBe(0)
+  })
+
+  it('may be filled by two processes with the same catalog at once', async () => {
+    const version = await many(30, (i) => ({ width: i }))
+    vi.resetModules() // As another process: it knows nothing of what is made here.
+    const other = (await import('#core/catalog')) as { readonly openCatalog: typeof openCatalog }
+    const catalogs = await Promise.all([open(version), other.openCatalog(store, version, { cacheDir: folder })])
+    opened.push(catalogs[1])
+    expect(await Promise.all(catalogs.map((catalog) => catalog.count('width >= 10')))).toEqual([20, 20])
+    expect(await files('parts')).toHaveLength(1)
+    expect(await readdir(path.join(folder, '.building'))).toEqual([])
   })
 
   it('may lose any file at any time', async () => {

@@ -245,6 +245,56 @@ describe('what is no condition is refused, with its place', () => {
     await expect(readCondition(condition)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   })
 
+  it('what is accepted runs on every row, whatever it holds', async () => {
+    const { text, number, truth } = fc.letrec<{ text: string; number: string; truth: string }>((tie) => ({
+      text: fc.oneof(
+        { depthSize: 'small', withCrossShrink: true },
+        fc.constantFrom("'dent'", "'7'", "''", "'it''s'", 'null', 'label', 'source', 'camera', 'takenAt', 'digest'),
+        fc.constantFrom('attributes.line', 'attributes.speed', 'attributes."a/b~c"', '"group"', 'excluded'),
+        tie('text').map((value) => `lower(${value})`),
+        fc.tuple(tie('text'), tie('text')).map(([a, b]) => `coalesce(${a}, ${b})`),
+      ),
+      number: fc.oneof(
+        { depthSize: 'small', withCrossShrink: true },
+        fc.constantFrom('0', '-1', '0.4', '1e300', '99999999999999999999999', 'blur', 'width', 'boxes', 'sizeBytes'),
+        fc.constantFrom('attributes.speed', 'attributes.line', 'length(source)', 'length(tags)', 'null'),
+        fc
+          .tuple(tie('number'), fc.constantFrom('+', '-', '*', '/', '%'), tie('number'))
+          .map(([a, sign, b]) => `(${a} ${sign} ${b})`),
+        fc.tuple(fc.constantFrom('abs', 'floor', 'ceil', 'round', '-'), tie('number')).map(([f, a]) => `${f}(${a})`),
+      ),
+      truth: fc.oneof(
+        { depthSize: 'small', withCrossShrink: true },
+        fc.constantFrom('true', 'humanSeen', "'wet' in tags", 'attributes.ok', 'tags is null', 'null'),
+        fc
+          .tuple(tie('number'), fc.constantFrom('=', '<', '>=', '<>', 'is distinct from'), tie('number'))
+          .map((parts) => parts.join(' ')),
+        fc
+          .tuple(tie('text'), fc.constantFrom('=', '<', '<>', 'like', 'not ilike'), tie('text'))
+          .map((p) => p.join(' ')),
+        fc.tuple(tie('text'), fc.constantFrom('%a%b%c%', 'a_', '(', '\\', '%')).map(([a, b]) => `${a} like '${b}'`),
+        fc.tuple(tie('text'), tie('text'), tie('text')).map(([a, b, c]) => `${a} in (${b}, ${c})`),
+        fc.tuple(tie('number'), tie('number'), tie('number')).map(([a, b, c]) => `${a} between ${b} and ${c}`),
+        fc.tuple(tie('truth'), fc.constantFrom('and', 'or'), tie('truth')).map(([a, sign, b]) => `(${a} ${sign} ${b})`),
+        tie('truth').map((condition) => `not (${condition})`),
+      ),
+    }))
+    let accepted = 0
+    await fc.assert(
+      fc.asyncProperty(fc.oneof({ weight: 8, arbitrary: truth }, text, number), async (condition) => {
+        const read = await readCondition(condition).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'INVALID_INPUT' })
+          return null
+        })
+        if (!read) return
+        accepted += 1
+        await session.query(`SELECT count(*) FROM images WHERE ${read.sql}`)
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(accepted).toBeGreaterThan(300)
+  })
+
   it('whatever is sent, what runs is made of known parts, or nothing runs', async () => {
     const words = [
       'label',
