@@ -130,6 +130,9 @@ async function standingRows(store: ObjectStore, base: Manifest, directory: strin
   }
 }
 
+/** Pixels of the shorter side from which pieces of an image are looked for. */
+const LARGE_SIDE = 128
+
 interface Plan {
   readonly rules: DatasetRules
   /** New images with their places. */
@@ -148,8 +151,9 @@ async function plannedPlaces(
 ): Promise<Plan> {
   const held = new Set(standing.map(({ digest }) => digest))
   const met = await gathering.session.query<Look & WishedSplit>(
-    `SELECT digest, look, split AS wish FROM said
-     JOIN (SELECT digest, any_value(look) AS look FROM parts WHERE look IS NOT NULL GROUP BY digest) USING (digest)
+    `SELECT digest, look, "isLarge", split AS wish FROM said
+     JOIN (SELECT digest, any_value(look) AS look, bool_or(least(width, height) >= ${LARGE_SIDE}) AS "isLarge"
+           FROM parts WHERE look IS NOT NULL GROUP BY digest) USING (digest)
      ORDER BY digest`,
   )
   const fresh = met.filter(({ digest }) => !held.has(digest))

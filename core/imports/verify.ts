@@ -17,7 +17,7 @@ export interface Leak {
   readonly train: string
   readonly test: string
   readonly correlation: number
-  readonly view: View
+  readonly view: View | 'crop'
 }
 
 export interface SplitProof {
@@ -104,6 +104,7 @@ async function leaksAmong(
     count: images.length,
     digest: (number: number) => images[number]!.digest,
     look: (number: number) => images[number]!.look,
+    isLarge: () => false,
   }
   const search = {
     greysOf: async (digests: readonly string[]) => {
