@@ -341,7 +341,7 @@ function addDatasets(program: Command): void {
     .option(
       '--format <format>',
       'how the source is laid out: folder, imagenet, csv, jsonl, coco, voc, yolo, huggingface, webdataset, parquet, video; "auto" looks',
-      'folder',
+      'auto',
     )
     .option('--every <seconds>', 'of a video: seconds from one frame to the next', Number, 1)
     .option('--reference', 'of a bucket: images stay where they are', false)

@@ -41,10 +41,10 @@ export interface Census {
 
 export interface ExportSource {
   readonly census: Census
-  /** Classes of labels and of boxes, ascending; those of the schema first asked. */
+  /** Classes of labels and of boxes that are used, ascending. */
   readonly classes: readonly string[]
   readonly boxClasses: readonly string[]
-  /** Names of attributes, ascending, with whether all values are numbers or truth values. */
+  /** A few thousand at a time. */
   rows(): AsyncIterable<readonly ExportRow[]>
   close(): void
 }

@@ -65,7 +65,7 @@ export function openSink(target: string, purpose: Purpose): Sink {
 }
 
 function folderSink(root: string, purpose: Purpose): Sink {
-  beginIn(root, purpose)
+  const resumed = beginIn(root, purpose)
   const folders = new Set<string>()
   const place = (name: string): string => {
     const file = path.join(root, name)
@@ -76,7 +76,7 @@ function folderSink(root: string, purpose: Purpose): Sink {
   }
   const open: Pieces[] = []
   return {
-    has: (name, digest) => isWhole(path.join(root, name), digest),
+    has: (name, digest) => resumed && isWhole(path.join(root, name), digest),
     put: (name, bytes) => writeFileSync(place(name), bytes),
     open(name) {
       const file = pieces(`${place(name)}.part`, () => renameSync(`${place(name)}.part`, place(name)))
@@ -91,8 +91,8 @@ function folderSink(root: string, purpose: Purpose): Sink {
   }
 }
 
-/** K2. */
-function beginIn(root: string, purpose: Purpose): void {
+/** K2. @returns whether a former attempt began the same. */
+function beginIn(root: string, purpose: Purpose): boolean {
   mkdirSync(root, { recursive: true })
   if (!statSync(root).isDirectory()) throw inUse(root, 'is no folder')
   const record = path.join(root, RECORD)
@@ -104,8 +104,11 @@ function beginIn(root: string, purpose: Purpose): void {
         root,
         `holds an export of ${former.dataset ?? 'another dataset'}, version ${String(former.version).slice(0, 12)}, as ${former.format}`,
       )
-  } else if (readdirSync(root).length > 0) throw inUse(root, 'holds other files')
-  else writeFileSync(record, JSON.stringify({ ...purpose, finished: false }))
+    return true
+  }
+  if (readdirSync(root).length > 0) throw inUse(root, 'holds other files')
+  writeFileSync(record, JSON.stringify({ ...purpose, finished: false }))
+  return false
 }
 
 function readRecord(file: string): Partial<Purpose> {

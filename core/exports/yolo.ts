@@ -26,7 +26,7 @@ function detection(context: WriterContext): Writer {
       return fileOf(context, `images/${splits[row.split]}/${stem}.${extensionOf(row)}`, row)
     },
     end() {
-      const names = Object.fromEntries(source.boxClasses.map((name, number) => [number, name]))
+      const names = new Map(source.boxClasses.map((name, number) => [number, name])) // Trainers want keys without quotes.
       sink.put('data.yaml', Buffer.from(stringify({ train: 'images/train', val: 'images/val', names })))
     },
   }

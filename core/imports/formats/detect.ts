@@ -3,11 +3,12 @@
  * label only where the format is named.
  */
 import { openSource } from '../source.ts'
+import { Book } from './book.ts'
 import { isMetadata } from './huggingface.ts'
 import type { FormatName } from './names.ts'
 import { baseName, extensionOf, folderOf, isNamedLikeImage, withoutExtension } from './paths.ts'
 import { firstBytes, type Place } from './place.ts'
-import { isTable } from './table.ts'
+import { isTable, readTable } from './table.ts'
 import { textOf } from './text.ts'
 import { isVideo } from './video.ts'
 import { isShard } from './webdataset.ts'
@@ -89,8 +90,14 @@ function judge(path: string, start: Uint8Array, { formats }: Seen): void {
   else if (kind === 'json' && isCoco(text)) formats.add('coco')
   else if (kind === 'xml' && /<annotation[\s>]/.test(text)) formats.add('voc')
   else if (kind === 'txt' && startsLikeMarks(text) && baseName(folderOf(path)) !== '') formats.add('yolo')
-  else if (isTable('jsonl', path) && /^\s*\{/.test(text)) formats.add('jsonl')
-  else if (isTable('csv', path)) formats.add('csv')
+  else if (isTable('jsonl', path) && namesImages('jsonl', path, text)) formats.add('jsonl')
+  else if (isTable('csv', path) && namesImages('csv', path, text)) formats.add('csv')
+}
+
+/** A table among images is one of annotations only where its first line says that it names images. */
+function namesImages(kind: 'csv' | 'jsonl', path: string, start: string): boolean {
+  const [line = ''] = start.trimStart().split('\n', 1)
+  return readTable(kind, { path, bytes: Buffer.from(`${line}\n${kind === 'csv' ? line : ''}`) }, new Book())
 }
 
 /** Where a tree tells of several formats, the one that says most counts. */

@@ -1,6 +1,5 @@
 /** A dataset with everything that a version can hold, made without an import. */
-import { tmpdir } from 'node:os'
-import { commitChange, writePacks, type Box, type ImageLabel, type StoredFacts } from '#core/datasets'
+import { commitChange, withScratch, writePacks, type Box, type ImageLabel, type StoredFacts } from '#core/datasets'
 import type { StepContext } from '#core/execution'
 import { exportDataset } from '#core/exports'
 import { inspectImage } from '#core/images'
@@ -14,11 +13,11 @@ export interface MadeImage extends Partial<Omit<ImageLabel, 'digest'>> {
   readonly boxes?: readonly Omit<Box, 'digest' | 'number'>[]
 }
 
-export async function makeDataset(
-  store: ObjectStore,
-  images: readonly MadeImage[],
-  directory = tmpdir(),
-): Promise<DatasetVersion> {
+export function makeDataset(store: ObjectStore, images: readonly MadeImage[]): Promise<DatasetVersion> {
+  return withScratch((directory) => make(store, images, directory))
+}
+
+async function make(store: ObjectStore, images: readonly MadeImage[], directory: string): Promise<DatasetVersion> {
   const known = await Promise.all(
     images.map(async ({ bytes }) => ({
       ...(await inspectImage(bytes)),

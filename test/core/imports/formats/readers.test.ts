@@ -305,6 +305,19 @@ it('folders of classes are no labels unless the format is named', async () => {
   expect([given.format, given.images]).toEqual(['folder', { 'cat/1.png': null, 'dog/2.png': null }])
 })
 
+it('a table, JSON, XML or text among images that speaks of something else tells no format', async () => {
+  const others = {
+    'sizes.csv': 'name,size\nx,1\n',
+    'log.jsonl': '{"level":"info"}\n',
+    'package.json': '{"name":"x"}',
+    'a.xml': '<project/>',
+    'a.txt': 'a note',
+  }
+  const source = await writeTree(inFolder('others'), { 'a.png': await pngImage(1), ...others })
+  const given = await everything(source)
+  expect([given.format, given.images['a.png']]).toEqual(['folder', null])
+})
+
 it('a format that the source is not in says what it lacks', async () => {
   const source = await writeTree(inFolder('plain'), { 'a.png': await pngImage(1), 'list.csv': 'name,size\nx,1\n' })
   await expect(everything(source, 'coco')).rejects.toThrow(/holds no COCO file: JSON with "images" and "annotations"/)
