@@ -3,6 +3,8 @@
 import pLimit from 'p-limit'
 
 const CACHE_BYTES = 128 * 2 ** 20
+/** So long a picture of an image that was deleted may still be shown. */
+const MAX_AGE_MS = 10 * 60_000
 /** Thumbnails decoded at the same time; sharp has threads of its own. */
 const DECODERS = 4
 
@@ -19,7 +21,7 @@ export function contentTypeOf(bytes: Uint8Array): string {
 
 /** Least-recently-used by bytes. A thumbnail asked for twice at once is made once. */
 export class ThumbnailCache {
-  readonly #cached = new Map<string, Uint8Array>()
+  readonly #cached = new Map<string, { readonly bytes: Uint8Array; readonly madeAtMs: number }>()
   readonly #making = new Map<string, Promise<Uint8Array>>()
   readonly #limit = pLimit(DECODERS)
   #bytes = 0
@@ -31,10 +33,10 @@ export class ThumbnailCache {
 
   async get(key: string, size: number, load: () => Promise<Uint8Array>): Promise<Uint8Array> {
     const cached = this.#cached.get(key)
-    if (cached) {
+    if (cached && performance.now() - cached.madeAtMs < MAX_AGE_MS) {
       this.#cached.delete(key)
       this.#cached.set(key, cached)
-      return cached
+      return cached.bytes
     }
     let making = this.#making.get(key)
     if (!making) {
@@ -49,9 +51,10 @@ export class ThumbnailCache {
   }
 
   #keep(key: string, made: Uint8Array): void {
-    this.#cached.set(key, made)
-    this.#bytes += made.length
-    for (const [oldest, bytes] of this.#cached) {
+    this.#bytes += made.length - (this.#cached.get(key)?.bytes.length ?? 0)
+    this.#cached.delete(key)
+    this.#cached.set(key, { bytes: made, madeAtMs: performance.now() })
+    for (const [oldest, { bytes }] of this.#cached) {
       if (this.#bytes <= this.capacityBytes) break
       this.#cached.delete(oldest)
       this.#bytes -= bytes.length
