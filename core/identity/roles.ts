@@ -19,7 +19,11 @@ export const RIGHTS = {
     allows: 'change what is live: aliases, roll-outs, approvals',
     roles: ['owner', 'engineer', 'operator'],
   },
-  administer: { allows: 'add and remove people, give roles, links and tokens', roles: ['owner'] },
+  administer: {
+    allows:
+      'add and remove people, give roles, links and tokens; delete images, collect garbage, set how long versions are kept',
+    roles: ['owner'],
+  },
 } as const satisfies Readonly<Record<string, { allows: string; roles: readonly Role[] }>>
 
 export type Action = keyof typeof RIGHTS
