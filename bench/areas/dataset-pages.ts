@@ -76,7 +76,7 @@ async function measured(folder: string, images: number, say: Options['say']): Pr
 async function rowsOf(page: Page, address: string): Promise<BenchRow[]> {
   const begun = performance.now()
   await page.goto(address)
-  await page.waitForFunction(KNOWN)
+  await untilKnown(page)
   const opened = performance.now() - begun
   const frames = await framesOfScrolling(page)
   const jumps: number[] = []
@@ -84,7 +84,7 @@ async function rowsOf(page: Page, address: string): Promise<BenchRow[]> {
     const from = performance.now()
     await page.evaluate(`document.querySelector('.grid-scroll').scrollTop =
       document.querySelector('.grid-rail').clientHeight * ${((jump * 7919) % 997) / 997}`)
-    await page.waitForFunction(KNOWN)
+    await untilKnown(page)
     jumps.push(performance.now() - from)
   }
   const elements = (await page.evaluate('document.querySelectorAll("*").length')) as number
@@ -103,6 +103,16 @@ async function rowsOf(page: Page, address: string): Promise<BenchRow[]> {
     row('grid-elements', 'elements', elements, 'of the whole page, after all of that'),
     row('grid-heap-mib', 'MiB', usedSize / 2 ** 20, 'of JavaScript, after all of that'),
   ]
+}
+
+const PATIENCE_MS = 120_000
+
+async function untilKnown(page: Page): Promise<void> {
+  const until = performance.now() + PATIENCE_MS
+  while (!(await page.evaluate(KNOWN))) {
+    if (performance.now() > until) throw new Error(`the grid does not show its images after ${PATIENCE_MS / 1000} s`)
+    await page.evaluate('new Promise((done) => requestAnimationFrame(() => done(null)))')
+  }
 }
 
 /** Each image in sight is known: its source is in its name. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { resolveVersion } from '#core/datasets'
+import { commitChange, openVersion, resolveVersion, tagVersion, type ImageLabel } from '#core/datasets'
 import { embedImages } from '#core/embedding'
 import { installationRoot } from '#core/execution'
 import { silentLogger } from '#core/log'
@@ -374,6 +374,43 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
       await page.getByRole('button', { name: 'Select what is seen' }).click()
       await page.getByRole('heading', { name: /^6\d images in the lasso/ }).waitFor()
       await page.getByRole('button', { name: 'Tag…' }).waitFor()
+      expect(complaints).toEqual([])
+    }, 180_000)
+
+    test('of two lines that label an image differently the page asks, and the merge is what was decided', async () => {
+      await api.close()
+      const fakes = await fakeWorld()
+      const { store } = fakes
+      const base = await importedScenes(store, folder)
+      const { dataset } = base
+      const [first, second, third] = await (await openVersion(store, base)).labels()
+      const judged = (row: ImageLabel, label: string): ImageLabel => ({
+        ...row,
+        label,
+        origin: 'human',
+        humanSeen: true,
+      })
+      const day = [judged(first!, 'scratch'), judged(second!, 'dent')]
+      const night = [judged(first!, 'crack'), judged(third!, 'pit')]
+      await tagVersion(store, base, 'night-shift', { by: 'bea', note: 'begun' })
+      await commitChange(store, base, { labels: day }, { by: 'ada', note: 'the day shift' })
+      await commitChange(store, base, { labels: night }, { by: 'bea', note: 'the night shift', ref: 'night-shift' })
+      const catalogs = keepCatalogs(store, { cacheDir: path.join(folder, 'catalogs') })
+      await serve({ ...fakes, datasets: datasetsOf(store, catalogs), catalog: datasetCatalogOf(store, catalogs) })
+
+      await enter('ada', `/datasets/${dataset}/versions`)
+      await page.locator('.history').getByText('the day shift').waitFor()
+      await page.locator('.history').getByText('2 relabelled').waitFor()
+      await page.getByRole('link', { name: 'merge into latest' }).click()
+      await page.getByRole('button', { name: 'Merge', exact: true }).click()
+      await page.getByRole('heading', { name: '1 conflict' }).waitFor()
+      await page.getByRole('button', { name: 'theirs crack, by a person' }).click()
+      await page.getByRole('button', { name: 'Merge with 1 decision' }).click()
+      await page.waitForURL(/diff\?/)
+      await page.getByText(/^Merged: version/).waitFor()
+      await page.getByRole('button', { name: '2 relabelled' }).waitFor()
+      const merged = await (await openVersion(store, await resolveVersion(store, dataset))).labels()
+      expect(merged.slice(0, 3).map(({ label }) => label)).toEqual(['crack', 'dent', 'pit'])
       expect(complaints).toEqual([])
     }, 180_000)
   })

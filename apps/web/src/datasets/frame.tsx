@@ -1,5 +1,5 @@
 /** The frame of all that is said of one dataset: which version is shown, and the ways to look at it. */
-import { createContext, use, useRef, useState } from 'react'
+import { createContext, use, useEffect, useRef, useState } from 'react'
 import { Link, NavLink, Outlet, useParams, useSearchParams } from 'react-router'
 import { useDataset, useOpenSessions } from '../api/queries.ts'
 import type { DatasetDetail } from '../api/types.ts'
@@ -94,10 +94,12 @@ interface HeadProps {
 
 function Head({ dataset, refName, newer }: HeadProps) {
   const session = useOpenSessions().find((one) => one.dataset === dataset.name)
+  useEffect(() => {
+    document.title = `${dataset.name} · Gyre`
+  }, [dataset.name])
   const keep = refName === 'latest' ? '' : `?ref=${encodeURIComponent(refName)}`
   return (
     <header className="dataset-head">
-      <title>{`${dataset.name} · Gyre`}</title>
       <div className="page-title">
         <h1>
           <span className="page-kind">dataset </span>

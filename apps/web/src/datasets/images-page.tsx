@@ -29,7 +29,7 @@ export default function ImagesPage() {
   )
   const { facets, total, error } = useFacets(dataset.name, dataset.version, filter)
   const isWrong = error instanceof ApiProblem && error.status < 500 && filter.where !== ''
-  const edit = (change: (search: URLSearchParams) => URLSearchParams) => setSearch(change)
+  const edit = (change: (search: URLSearchParams) => URLSearchParams) => setSearch(change, { preventScrollReset: true })
   const set = (name: string, value: string | null, replace = false) =>
     setSearch(
       (old) => {
