@@ -187,6 +187,9 @@ export function literal(text: string): string {
 /** What DuckDB says where a file is not what it should be; SQL that is wrong is the caller's own to explain. */
 export function damagedTable(error: unknown, what: string): unknown {
   const text = error instanceof Error ? error.message : ''
+  if (/No space left on device|Disk quota exceeded/.test(text))
+    return new PlatformError('STORE_DISK_FULL', `the disk is full; free some space and try again`, {}, { cause: error })
+  if (/^(Permission|Parser|Binder|Catalog|Conversion|Constraint|Out of Memory|Interrupt) Error/.test(text)) return error
   if (!/parquet|^IO Error|corrupt|ZSTD|No magic bytes|not a valid DuckDB/i.test(text)) return error
   return new PlatformError('OBJECT_CORRUPT', `${what} cannot be read as a table`, { what }, { cause: error })
 }

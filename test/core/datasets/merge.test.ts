@@ -245,6 +245,36 @@ describe('writers at the same time', () => {
     expect(new Set(history.map((entry) => entry.by))).toEqual(new Set(['ada', ...writers.map((n) => `writer-${n}`)]))
   }, 60_000)
 
+  it('that die at any write leave the version before or the one after, and the next attempt makes the same one', async () => {
+    const labels = [labelOf(1, { label: 'dent' })]
+    for (let survived = 0; ; survived++) {
+      const { store, base } = await branches()
+      const before = await resolveVersion(store, 'parts')
+      let writes = 0
+      const dying = new Proxy(store, {
+        get(target, property) {
+          const value: unknown = Reflect.get(target, property)
+          if (typeof value !== 'function') return value
+          if (property !== 'create' && property !== 'createFromFile') return value.bind(target) as unknown
+          return (key: string, what: never) => {
+            if (writes++ === survived) throw new Error('killed')
+            return target[property](key, what)
+          }
+        },
+      })
+      const made = await commitLabels(dying, base, labels, by).catch(() => null)
+      const latest = await resolveVersion(store, 'parts')
+      if (made) {
+        expect([latest, writes]).toEqual([made, survived])
+        break
+      }
+      expect(latest).toEqual(before)
+      const again = await commitLabels(store, base, labels, by)
+      expect(await resolveVersion(store, 'parts')).toEqual(again)
+      expect(await versionHistory(store, 'parts')).toHaveLength(2)
+    }
+  }, 60_000)
+
   it('that may not merge learn that the ref moved, and change nothing', async () => {
     const { store, base } = await branches()
     const later = await commitLabels(store, base, [labelOf(1, { label: 'dent' })], by)
