@@ -61,6 +61,7 @@ class SplitFiles {
         bbox: [x, y, width, height],
         area: width * height,
         iscrowd: 0,
+        segmentation: [], // Some readers warn without it.
         ...(attributes && { attributes }),
       })
     const whole = this.#labels?.image(row, file)

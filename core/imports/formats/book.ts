@@ -12,7 +12,7 @@ import type { Annotation } from '../arrivals.ts'
 import { MAX_ANNOTATED, MAX_BOXES, MAX_BOXES_OF_IMAGE, MAX_CLASSES, MAX_PATH, MAX_TAGS_OF_IMAGE } from './bounds.ts'
 import { Notes } from './notes.ts'
 import { baseName, cleanPath, folderOf, resolved, splitFolder } from './paths.ts'
-import type { AttributeValue } from './values.ts'
+import type { AttributeValue, DraftBox } from './values.ts'
 
 /** Entries of one base name that are compared with a path; beyond them only equal paths count. */
 const MAX_NAMESAKES = 64
@@ -22,6 +22,8 @@ interface Entry {
   readonly name: string
   readonly folder: string
   annotation: Annotation
+  /** Boxes of several files or rows, by what they are; in place of those of the annotation. */
+  drawn: Map<string, DraftBox> | null
   found: boolean
 }
 
@@ -49,11 +51,11 @@ export class Book {
     const known = this.#byPath.get(exact)
     const same = known?.find((entry) => sameSplit(entry.annotation.split, annotation.split))
     if (same) {
-      same.annotation = this.#union(same.annotation, annotation, path)
+      same.annotation = this.#union(same, annotation, path)
       return
     }
     if (++this.#entries > MAX_ANNOTATED) throw tooMuch(`more than ${MAX_ANNOTATED} images`)
-    const entry: Entry = { name, folder, annotation, found: false }
+    const entry: Entry = { name, folder, annotation, drawn: null, found: false }
     if (known) known.push(entry)
     else this.#byPath.set(exact, [entry])
     const namesakes = this.#byBaseName.get(baseName(name))
@@ -66,7 +68,7 @@ export class Book {
     const entry = nearest(this.#byPath.get(path) ?? [], path) ?? this.#loose(path)
     if (!entry) return undefined
     entry.found = true
-    return entry.annotation
+    return entry.drawn ? { ...entry.annotation, boxes: [...entry.drawn.values()] } : entry.annotation
   }
 
   #loose(path: string): Entry | undefined {
@@ -97,23 +99,36 @@ export class Book {
     for (const [name, value] of Object.entries(attributes ?? {})) this.schema.attribute(name, value)
   }
 
-  #union(former: Annotation, added: Annotation, where: string): Annotation {
+  #union(entry: Entry, added: Annotation, where: string): Annotation {
+    const former = entry.annotation
     if (former.label != null && added.label != null && former.label !== added.label)
       this.notes.add('an image has two labels; the first was taken', where)
-    const boxes = [...(former.boxes ?? []), ...(added.boxes ?? [])]
-    if (boxes.length > MAX_BOXES_OF_IMAGE)
-      this.notes.add(`boxes beyond the ${MAX_BOXES_OF_IMAGE}th were left out`, where)
     const tags = [...new Set([...(former.tags ?? []), ...(added.tags ?? [])])]
+    const boxes = added.boxes ? this.#allBoxes(entry, added.boxes, where) : former.boxes
     const label = former.label ?? added.label
     const split = former.split ?? added.split
     return {
       ...(label !== undefined && { label }),
       ...(split !== undefined && { split }),
       ...((former.tags ?? added.tags) && { tags: tags.slice(0, MAX_TAGS_OF_IMAGE) }),
-      ...((former.boxes ?? added.boxes) && { boxes: boxes.slice(0, MAX_BOXES_OF_IMAGE) }),
+      ...(boxes && { boxes }),
       ...((former.attributes ?? added.attributes) && { attributes: { ...added.attributes, ...former.attributes } }),
     }
   }
+
+  /** Files of one set repeat boxes (`instances` and `person_keypoints` of COCO): equal ones count once. */
+  #allBoxes(entry: Entry, added: readonly DraftBox[], where: string): readonly DraftBox[] {
+    entry.drawn ??= new Map((entry.annotation.boxes ?? []).map((box) => [keyOf(box), box]))
+    for (const box of added) {
+      if (entry.drawn.size < MAX_BOXES_OF_IMAGE) entry.drawn.set(keyOf(box), entry.drawn.get(keyOf(box)) ?? box)
+      else this.notes.add(`boxes beyond the ${MAX_BOXES_OF_IMAGE}th were left out`, where)
+    }
+    return entry.annotation.boxes ?? []
+  }
+}
+
+function keyOf({ class: name, x, y, width, height }: DraftBox): string {
+  return `${x} ${y} ${width} ${height} ${name}`
 }
 
 function sameSplit(a: Split | undefined, b: Split | undefined): boolean {

@@ -64,7 +64,10 @@ const splitWords: Readonly<Record<string, Split>> = {
 
 /** What a word such as `train`, `val2017` or `Validation` means; sets for choosing a model are held out, too. */
 export function splitOfWord(word: string): Split | undefined {
-  const plain = word.toLowerCase().replace(/\d{4}$/, '')
+  const plain = word
+    .toLowerCase()
+    .replace(/^obj_(.+)_data$/, '$1') // Darknet
+    .replace(/\d{4}$/, '')
   return Object.hasOwn(splitWords, plain) ? splitWords[plain] : undefined
 }
 

@@ -35,7 +35,10 @@ export async function openVoc(place: Place, options: OpenOptions): Promise<Sourc
     )
   return annotatedImages(place, {
     book,
-    isSide,
+    isSide: (path) => {
+      if (isMask(path)) book.notes.add('segmentation masks are not read', path)
+      return isSide(path) || isMask(path) || baseName(path) === 'labelmap.txt'
+    },
     annotationOf: ({ path }) => {
       const said = book.find(withoutExtension(path))
       const split = splits.get(withoutExtension(baseName(path))) ?? splitFolder(path)?.split
@@ -46,6 +49,10 @@ export async function openVoc(place: Place, options: OpenOptions): Promise<Sourc
 
 function isSide(path: string): boolean {
   return extensionOf(path) === 'xml' || isImageSet(path)
+}
+
+function isMask(path: string): boolean {
+  return /(^|\/)Segmentation(Class|Object)[^/]*\//.test(path)
 }
 
 function isImageSet(path: string): boolean {

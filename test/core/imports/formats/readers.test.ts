@@ -65,6 +65,23 @@ it('COCO gives boxes, labels and tags, whichever file speaks of an image', async
   ])
 })
 
+it('files of COCO that repeat boxes give each once', async () => {
+  const file = (name: string): string =>
+    JSON.stringify({
+      images: [{ id: 1, file_name: '1.png' }],
+      annotations: [1, 5].map((x) => ({ image_id: 1, category_id: 1, bbox: [x, 2, 3, 4], keypoints: [1, 1, 2] })),
+      categories: [{ id: 1, name }],
+    })
+  const source = await writeTree(inFolder('coco-twice'), {
+    'images/1.png': await pngImage(1),
+    'annotations/instances_train.json': file('person'),
+    'annotations/person_keypoints_train.json': file('person'),
+    'annotations/stuff_train.json': file('sky'),
+  })
+  const boxes = ['person', 'sky'].flatMap((name) => [box(name, 1, 2, 3, 4), box(name, 5, 2, 3, 4)])
+  expect((await everything(source)).images).toEqual({ 'images/1.png': { split: 'train', boxes } })
+})
+
 it('a file of COCO alone takes images beside it, and none outside its folder', async () => {
   await writeTree(inFolder('private'), { 'secret.png': await pngImage(1) })
   const folder = await writeTree(inFolder('public'), {
@@ -102,6 +119,8 @@ it('Pascal VOC gives boxes with their flags, and splits by its lists', async () 
     'VOC/ImageSets/Main/train.txt': 'a\n',
     'VOC/ImageSets/Main/val.txt': 'b\nc\n',
     'VOC/ImageSets/Main/nut_train.txt': 'a 1\n',
+    'VOC/SegmentationClass/a.png': await pngImage(9),
+    'VOC/labelmap.txt': 'nut:1,2,3::',
   })
   const given = await everything(source)
   expect(given.format).toBe('voc')
@@ -114,7 +133,7 @@ it('Pascal VOC gives boxes with their flags, and splits by its lists', async () 
     'VOC/JPEGImages/c.png': { split: 'test' },
   })
   expect(given.notes).toEqual([
-    'segmentation masks are not read (in VOC/Annotations/b.xml)',
+    'segmentation masks are not read (2 times, first in VOC/Annotations/b.xml)',
     'an XML file is no readable annotation and was left out (in VOC/Annotations/c.xml)',
   ])
 })
@@ -149,6 +168,24 @@ it('YOLO gives boxes in pixels of the upright image, named by data.yaml', async 
     'a class has no name and is called by its number (in labels/train/turned.txt)',
     'a file of boxes has no image (in labels/val/gone.txt)',
   ])
+})
+
+it('YOLO of Darknet has its classes in obj.names and its splits in names of folders', async () => {
+  const source = await writeTree(inFolder('darknet'), {
+    'obj_train_data/a.png': await pngImage(1),
+    'obj_train_data/a.txt': '1 0.5 0.5 0.5 0.5\n',
+    'obj_test_data/b.png': await pngImage(2),
+    'obj_test_data/b.txt': '0 0.5 0.5 0.5 0.5\n',
+    'obj.data': 'classes = 2\nnames = data/obj.names\n',
+    'obj.names': 'nut\nbolt\n',
+    'train.txt': 'data/obj_train_data/a.png\n',
+  })
+  const given = await everything(source)
+  expect([given.format, given.notes]).toEqual(['yolo', []])
+  expect(given.images).toEqual({
+    'obj_test_data/b.png': { split: 'test', boxes: [box('nut', 6, 6, 12, 12)] },
+    'obj_train_data/a.png': { split: 'train', boxes: [box('bolt', 6, 6, 12, 12)] },
+  })
 })
 
 it('YOLO for classification and ImageNet are folders of classes in folders of splits', async () => {
