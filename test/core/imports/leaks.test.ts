@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { commitChange, openVersion } from '#core/datasets'
+import { commitChange, openVersion, resolveVersion } from '#core/datasets'
 import { addImages, verifySplits } from '#core/imports'
 import { perceptualHash } from '#core/images'
 import { createMemoryStore, sha256Hex } from '#core/storage'
@@ -181,5 +181,22 @@ describe('the proof of a version', () => {
     const found = await verifySplits(store, leaking)
     expect(found.tornGroups).toEqual([groupOf.get(torn.digest)])
     expect(found.leaks.map(({ train }) => train)).toContain(torn.digest)
+  })
+
+  it('holds for two imports at once, each with look-alikes of the other', async () => {
+    const store = createMemoryStore()
+    const named = (greys: readonly Uint8Array[], from: string) =>
+      Promise.all(greys.map(async (grey32, i) => ({ name: `${from}-${i}.png`, bytes: await png(grey32) })))
+    const originals = Array.from({ length: 20 }, (_, i) => grey(i + 1))
+    const copies = originals.map((grey32) => grey32.map((value) => Math.min(255, value + 10)))
+    await Promise.all([
+      addImages(store, 'things', await named(originals, 'original'), { by: 'ada' }),
+      addImages(store, 'things', await named(copies, 'copy'), { by: 'grace' }),
+    ])
+    const latest = await resolveVersion(store, 'things')
+    expect(latest.images).toBe(40)
+    expect(await verifySplits(store, latest)).toMatchObject({ threshold: 0.98, leaks: [], tornGroups: [] })
+    const groups = new Set((await (await openVersion(store, latest)).facts()).map(({ group }) => group))
+    expect(groups.size).toBe(20)
   })
 })
