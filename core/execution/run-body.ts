@@ -54,7 +54,10 @@ type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequ
 
 /** The body of each built-in step. Loaded on first use: a thread pays only for what it runs. */
 const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
-  'import-images': async () => (await import('#core/imports')).importImages,
+  'import-images': async () => {
+    const { importImages } = await import('#core/imports')
+    return (input, ctx) => importImages(input, ctx)
+  },
   'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
   'select-images': async () => (await import('#core/catalog')).selectImages,
   'check-health': async () => (await import('#core/health')).checkHealth,
