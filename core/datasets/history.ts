@@ -79,7 +79,9 @@ export class Ancestry {
     const kept = this.#records.get(version) ?? recordsOf(this.store, this.dataset, version)
     this.#records.set(version, kept)
     const records = await kept
-    return records.length > 0 ? records : this.#fromMoves(version)
+    const [move] = await this.#fromMoves(version)
+    // A record is written before the ref moves: one that came later tells of another way to the same content.
+    return move && !(records[0] && records[0].at <= move.at) ? [move, ...records] : records
   }
 
   async parentsOf(version: string): Promise<readonly string[]> {
