@@ -7,13 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { embedImages } from '#core/embedding'
 import { indexNeighbours, openSimilar } from '#core/neighbours'
 import type { DatasetVersion } from '#core/steps'
-import { openStore, type ObjectStore } from '#core/storage'
+import { openStore, sha256Hex, type ObjectStore } from '#core/storage'
 import { describeStream, openStream } from '#core/streaming'
 import { s3ServersRequired } from '../../support/binaries.ts'
 import { pngImage } from '../../support/images.ts'
 import { minio, startMinio } from '../../support/minio.ts'
 import type { S3Server } from '../../support/s3-server.ts'
-import { stepContext, temporaryFolder } from '../imports/support.ts'
+import { runImport, stepContext, temporaryFolder } from '../imports/support.ts'
 import { importedScenes } from './support.ts'
 
 const python = spawnSync('python3', ['--version']).status === 0
@@ -46,6 +46,23 @@ describe.skipIf(!minio.path && !s3ServersRequired)(`a bucket on MinIO ${minio.mi
     const env = { PATH: process.env.PATH, PYTHONPATH: path.resolve('apps/trainer'), PYTHONDONTWRITEBYTECODE: '1' }
     const { stdout } = await promisify(execFile)('python3', ['-c', count], { env })
     expect(Number(stdout)).toBe(description.samples)
+  })
+
+  it('gives images that stay where they are, and a description says that Python cannot', async () => {
+    const photos = await openStore(await server.createBucket('gyre-photos'))
+    for (let seed = 0; seed < 8; seed++) await photos.create(`kind-${seed % 2}/${seed}.png`, await pngImage(seed))
+    const source = { dataset: 'afar', source: photos.uri, labels: 'folders', reference: true } as const
+    const afar = await runImport(stepContext({ store }), source)
+    const choice = { split: 'all' } as const
+    const stream = await openStream(store, afar, choice)
+    const digests: string[] = []
+    for await (const { digest, bytes } of stream.from(stream.start())) {
+      expect(sha256Hex(bytes)).toBe(digest)
+      digests.push(digest)
+    }
+    expect(new Set(digests).size).toBe(8)
+    const { places } = await describeStream(store, afar, { ...choice, scratchDir: folder() })
+    expect(places).toEqual(Array(8).fill(null))
   })
 
   it('finds similar images', async () => {
