@@ -20,6 +20,7 @@ type Stored = Pick<View, 'where' | 'note'> | null
 /** Ascending by name. */
 export async function listViews(store: ObjectStore, dataset: string): Promise<readonly View[]> {
   const views: View[] = []
+  if (!NAME.test(dataset)) return views
   for (const name of await namesUnder(store, `datasets/${dataset}/views`)) {
     const view = await findView(store, dataset, name)
     if (view) views.push(view)
@@ -41,6 +42,7 @@ export async function saveView(
   { name, where, note }: Pick<View, 'name' | 'where' | 'note'>,
   by: string,
 ): Promise<void> {
+  checkName('dataset', dataset)
   checkName('view', name)
   await checkCondition(where)
   await movePointer(store, pointer(dataset, name), { where, note } satisfies Stored, { by })
@@ -53,7 +55,7 @@ export async function removeView(store: ObjectStore, dataset: string, name: stri
 }
 
 async function findView(store: ObjectStore, dataset: string, name: string): Promise<View | null> {
-  if (!NAME.test(name)) return null
+  if (!NAME.test(dataset) || !NAME.test(name)) return null
   const entry = await readPointer<Stored>(store, pointer(dataset, name))
   return entry?.value ? { name, ...entry.value, at: entry.at, by: entry.by } : null
 }

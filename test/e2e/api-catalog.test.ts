@@ -100,6 +100,12 @@ test('views are saved, shown, changed and removed', async () => {
   expect((await call('DELETE', 'views/blurry')).statusCode).toBe(404)
   expect((await call('PUT', 'views/bad', { where: 'nothing' })).statusCode).toBe(400)
   expect((await call('PUT', 'views/Not%20A%20Name', { where: 'true' })).json()).toMatchObject({ code: 'INVALID_NAME' })
+  for (const dataset of ['nothing', 'parts%2Frefs', '..%2Fparts', '..']) {
+    const url = `/api/datasets/${dataset}/views/mine`
+    const put = await api.inject({ method: 'PUT', url, headers: owner, payload: { where: 'true' } })
+    expect(put.statusCode).toBe(404)
+    expect((await api.inject({ url, headers: owner })).statusCode).toBe(404)
+  }
 })
 
 describe('changes', () => {

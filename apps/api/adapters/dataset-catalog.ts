@@ -1,4 +1,5 @@
 import { changeImages, listViews, readView, removeView, saveView } from '#core/catalog'
+import { resolveVersion } from '#core/datasets'
 import type { ObjectStore } from '#core/storage'
 import type { CatalogPort } from '../ports.ts'
 import type { KeptCatalogs } from './kept-catalogs.ts'
@@ -30,7 +31,10 @@ export function datasetCatalogOf(store: ObjectStore, catalogs: KeptCatalogs): Ca
 
     views: (name) => listViews(store, name),
     view: (name, view) => readView(store, name, view),
-    saveView: (name, view, by) => saveView(store, name, view, by),
+    async saveView(name, view, by) {
+      await resolveVersion(store, `${name}@latest`) // A name that no dataset has is a slip of the pen.
+      await saveView(store, name, view, by)
+    },
     removeView: (name, view, by) => removeView(store, name, view, by),
 
     async change(name, { version, where, digests, reason, ...change }, by) {
