@@ -9,6 +9,7 @@
 
 import { isPlatformError } from '#core/errors'
 import { type ObjectInfo, type ObjectKey, type ObjectStore } from '#core/storage'
+import { openDigestFinder, type DigestFinder } from '#core/tables'
 import {
   blobAt,
   holdsNothing,
@@ -50,9 +51,16 @@ export interface MarkOptions extends Reading {
 
 /** @throws {PlatformError} `STORE_UNAVAILABLE`; `OBJECT_CORRUPT` for a table of a version that cannot be read. */
 export async function markStore(options: MarkOptions): Promise<Mark> {
-  const { store, now } = options
-  const inventory = await takeInventory(store)
+  const inventory = await takeInventory(options.store)
   const marking = new Marking(options, inventory)
+  try {
+    return await markAll(options, inventory, marking)
+  } finally {
+    await marking.close()
+  }
+}
+
+async function markAll({ store, now }: MarkOptions, inventory: Inventory, marking: Marking): Promise<Mark> {
   await marking.follow(recordsOf(store))
   const datasetsOf = datasetsByVersion([...inventory.versions, ...inventory.trashed])
   const held = await heldVersions(store, marking.use, { datasetsOf, now: now() })
@@ -141,6 +149,7 @@ class Marking {
   readonly reached = new Set<string>()
   readonly use = new VersionUse()
   readonly #known: ReadonlySet<string>
+  #finder: Promise<DigestFinder> | undefined
   #done = 0
 
   constructor(
@@ -148,6 +157,16 @@ class Marking {
     private readonly inventory: Inventory,
   ) {
     this.#known = new Set([...inventory.versions, ...inventory.trashed].map(({ version }) => version))
+  }
+
+  /** Made for the first table: most stores of tests, and small ones, have few. */
+  readonly #find = (): Promise<DigestFinder> => {
+    const { blobs, replacements } = this.inventory
+    return (this.#finder ??= openDigestFinder([...new Set([...blobs.keys(), ...replacements.keys(), ...this.#known])]))
+  }
+
+  async close(): Promise<void> {
+    ;(await this.#finder)?.close()
   }
 
   /** Reads objects, and all blobs that these lead to. */
@@ -168,7 +187,7 @@ class Marking {
   async #read(info: ObjectInfo, strict: boolean, onBlob: (blob: ObjectInfo) => void): Promise<void> {
     this.options.signal?.throwIfAborted()
     try {
-      for await (const digest of digestsIn(this.options, info)) {
+      for await (const digest of digestsIn({ ...this.options, finder: this.#find }, info)) {
         if (this.#known.has(digest)) this.use.note(digest, info.key)
         this.#reach(digest, onBlob)
       }

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { PlatformError } from '#core/errors'
 import type { ObjectInfo, ObjectStore } from '#core/storage'
-import { digestsInTable } from '#core/tables'
+import type { DigestFinder } from '#core/tables'
 
 const DIGEST = /[0-9a-f]{64}/g
 const DIGEST_DIGITS = 64
@@ -22,20 +22,25 @@ export interface Reading {
   readonly scratchDir: string
 }
 
+interface Search extends Reading {
+  /** For tables: knows which digests matter. */
+  readonly finder: () => Promise<DigestFinder>
+}
+
 /**
- * Digests in an object, with repeats.
+ * Digests in an object, with repeats; of a table those that the finder seeks.
  *
  * @throws {PlatformError} `OBJECT_NOT_FOUND`; `STORE_UNAVAILABLE` where the store gives fewer bytes than it says the object
  *   has; `OBJECT_CORRUPT` for a table that cannot be read.
  */
 export async function* digestsIn(
-  { store, scratchDir }: Reading,
+  { store, scratchDir, finder }: Search,
   { key, sizeBytes }: ObjectInfo,
 ): AsyncIterable<string> {
   if (sizeBytes < DIGEST_DIGITS) return
   const head = await wholeRange(store, key, 0, Math.min(sizeBytes, HEAD_BYTES))
   if (Buffer.from(head.subarray(0, TABLE_MAGIC.length)).toString('latin1') === TABLE_MAGIC)
-    yield* digestsOfTable(store, key, scratchDir)
+    yield* await digestsOfTable(store, key, { scratchDir, finder })
   else if (isText(head)) yield* digestsOfText(store, key, sizeBytes, head)
 }
 
@@ -61,11 +66,15 @@ async function* digestsOfText(
   }
 }
 
-async function* digestsOfTable(store: ObjectStore, key: string, scratchDir: string): AsyncIterable<string> {
+async function digestsOfTable(
+  store: ObjectStore,
+  key: string,
+  { scratchDir, finder }: Pick<Search, 'scratchDir' | 'finder'>,
+): Promise<readonly string[]> {
   await mkdir(scratchDir, { recursive: true })
   const directory = await mkdtemp(path.join(scratchDir, 'table-'))
   try {
-    for await (const digests of digestsInTable(await store.localFile(key, directory))) yield* digests
+    return await (await finder()).inTable(await store.localFile(key, directory))
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

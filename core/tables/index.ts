@@ -1,6 +1,6 @@
 /** Tables of rows as Parquet files, readable by any other tool, and SQL over them. */
 
-export { digestsInTable } from './digests.ts'
+export { openDigestFinder, type DigestFinder } from './digests.ts'
 export type { Columns, ColumnType, Value } from './duckdb.ts'
 export {
   openForeignParquet,
