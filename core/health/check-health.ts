@@ -1,10 +1,12 @@
 /** The body of `check-health`: looks at a version of a dataset and writes what it found as JSON and as a page. */
+import { readImage } from '#core/datasets'
+import { isPlatformError } from '#core/errors'
 import { thumbnail } from '#core/images'
 import type { StepContext } from '#core/execution'
 import type { checkHealth as definition, StepInput, StepOutput } from '#core/steps'
 import { canonicalJson, putBlob } from '#core/storage'
 import { classFindings } from './classes.ts'
-import { imagesOf, openImages, type Images } from './images.ts'
+import { factsOf, openImages, type Images } from './images.ts'
 import { lookFindings } from './looks.ts'
 import { metadataFindings } from './metadata.ts'
 import { mislabelled } from './mislabelled.ts'
@@ -69,7 +71,7 @@ async function reportOf(
   }
 }
 
-/** Pictures of what the page shows, as data URIs. */
+/** Pictures of what the page shows, as data URIs; an image whose bytes cannot be had is named without one. */
 async function thumbnailsOf(
   ctx: StepContext,
   { session }: Images,
@@ -77,10 +79,15 @@ async function thumbnailsOf(
 ): Promise<ReadonlyMap<string, string>> {
   const shown = new Set(findings.flatMap(({ digests }) => digests.slice(0, SHOWN_IMAGES)))
   const thumbnails = new Map<string, string>()
-  for await (const { digest, bytes } of imagesOf(ctx.store, session, [...shown])) {
+  for (const facts of await factsOf(session, [...shown])) {
     ctx.signal.throwIfAborted()
-    const webp = await thumbnail(bytes, THUMBNAIL_SIDE)
-    thumbnails.set(digest, `data:image/webp;base64,${Buffer.from(webp).toString('base64')}`)
+    try {
+      const webp = await thumbnail(await readImage(ctx.store, facts), THUMBNAIL_SIDE)
+      thumbnails.set(facts.digest, `data:image/webp;base64,${Buffer.from(webp).toString('base64')}`)
+    } catch (error) {
+      if (!isPlatformError(error)) throw error
+      ctx.log.warn({ digest: facts.digest, reason: error.message }, 'no picture')
+    }
   }
   return thumbnails
 }

@@ -2,18 +2,11 @@
  * The images of a version as one table for SQL, `images`: those that take part (nobody excluded them), with facts,
  * measures and labels. Images that were imported before measures were kept are measured here, once for each check.
  */
-import {
-  forEachInFlight,
-  openVersion,
-  readImages,
-  type DatasetReader,
-  type ImageFacts,
-  type StoredImage,
-} from '#core/datasets'
+import { forEachInFlight, openVersion, readImages, type DatasetReader, type ImageFacts } from '#core/datasets'
 import type { StepContext } from '#core/execution'
 import { inspectImage, type ImageMeasures } from '#core/images'
 import type { DatasetVersion } from '#core/steps'
-import { putBlob, type ObjectStore } from '#core/storage'
+import { putBlob } from '#core/storage'
 import type { TableSession } from '#core/tables'
 import { literal, MOST_DIGESTS, type Finding } from './report.ts'
 
@@ -84,10 +77,12 @@ async function* measureMissing(ctx: HealthContext, session: TableSession): Async
   let done = 0
   for await (const batch of session.batches<{ digest: string }>(`SELECT digest ${missing}`)) {
     const measured: Measured[] = []
-    const images = imagesOf(
+    const images = readImages(
       ctx.store,
-      session,
-      batch.map(({ digest }) => digest),
+      await factsOf(
+        session,
+        batch.map(({ digest }) => digest),
+      ),
     )
     await forEachInFlight(images, { pieces: IN_FLIGHT }, async ({ digest, bytes }) => {
       ctx.signal.throwIfAborted()
@@ -99,19 +94,13 @@ async function* measureMissing(ctx: HealthContext, session: TableSession): Async
   }
 }
 
-/** The bytes of images of a version, in the order of their packs. */
-export async function* imagesOf(
-  store: ObjectStore,
-  session: TableSession,
-  digests: readonly string[],
-): AsyncIterable<StoredImage> {
-  if (digests.length === 0) return
-  const listed = digests.map(literal).join(', ')
-  yield* readImages(store, await session.query<ImageFacts>(`SELECT * FROM facts WHERE digest IN (${listed})`))
+export async function factsOf(session: TableSession, digests: readonly string[]): Promise<readonly ImageFacts[]> {
+  if (digests.length === 0) return []
+  return session.query<ImageFacts>(`SELECT * FROM facts WHERE digest IN (${digests.map(literal).join(', ')})`)
 }
 
 /** What of a finding its images say. */
-type Listed = Pick<Finding, 'images' | 'share' | 'digests' | 'list'>
+type Listed = Pick<Finding, 'images' | 'share' | 'digests' | 'captions' | 'list'>
 
 /**
  * The images of a finding, the worst first.
@@ -148,6 +137,7 @@ export async function listed(
     images: found,
     share: images === 0 ? 0 : found / images,
     digests: digests.slice(0, MOST_DIGESTS),
+    captions: null,
     list: isWhole ? null : await putBlob(store, Buffer.from(digests.join('\n'))),
   }
 }

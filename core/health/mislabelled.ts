@@ -5,7 +5,7 @@ import { selectRows } from '#core/inference'
 import type { Embeddings } from '#core/steps'
 import { findSuspects, type Suspect, type Suspects } from './confident-learning.ts'
 import { listed, type HealthContext, type Images } from './images.ts'
-import { imagesAre, type Finding } from './report.ts'
+import { imagesAre, MOST_DIGESTS, type Finding } from './report.ts'
 
 /** Fewer teach nothing. */
 const LEAST_LABELS = 50
@@ -85,6 +85,9 @@ async function findingOf(
     advice: `Send them to people once more, and change none unseen: a classifier on these embeddings agrees with ${percent(agreement)} of all labels, and the fewer, the more of these are right after all.`,
     details: { columns: ['label given', 'looks like', 'images'], rows: pairsOf(suspects, names) },
     ...(await listed(ctx, digests, { found: suspects.length, images, where: null })),
+    captions: suspects
+      .slice(0, MOST_DIGESTS)
+      .map(({ given, likely }) => `${names[given]!}; looks like ${names[likely]!}`),
   }
 }
 

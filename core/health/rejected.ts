@@ -26,6 +26,7 @@ export async function rejectedFinding(store: ObjectStore, version: DatasetVersio
     severity: 'attention',
     where: null,
     digests: [],
+    captions: null,
     list: null,
     advice: 'Mend or fetch them again and import; what is in the dataset already is skipped.',
     details: {

@@ -47,7 +47,7 @@ function overview(findings: readonly Finding[]): Html {
 }
 
 function section(report: HealthReport, finding: Finding, thumbnails: ReadonlyMap<string, string>): Html {
-  const { title, severity, advice, details, digests, images } = finding
+  const { title, severity, advice, details, digests, captions, images } = finding
   const shown = digests.slice(0, SHOWN_IMAGES)
   return html`<section id="finding-${report.findings.indexOf(finding) + 1}">
     <h2><span class="${severity}" aria-hidden="true">${MARKS[severity]}</span> ${title}</h2>
@@ -55,20 +55,22 @@ function section(report: HealthReport, finding: Finding, thumbnails: ReadonlyMap
     ${details && detailsTable(title, details)}
     ${
       shown.length > 0 &&
-      html`<div class="grid">${shown.map((digest) => picture(digest, thumbnails.get(digest)))}</div>
+      html`<div class="grid">${shown.map((digest, i) => picture(digest, captions?.[i], thumbnails.get(digest)))}</div>
         ${images > shown.length && html`<p class="quiet small">The worst ${shown.length} of ${count(images)}.</p>`}`
     }
     ${commands(report, finding)}
   </section>`
 }
 
-function picture(digest: string, thumbnail: string | undefined): Html {
+function picture(digest: string, caption: string | undefined, thumbnail: string | undefined): Html {
   const image = thumbnail
-    ? html`<img src="${thumbnail}" alt="Image ${digest.slice(0, 12)}" loading="lazy" />`
+    ? html`<img src="${thumbnail}" alt="${caption ?? `Image ${digest.slice(0, 12)}`}" loading="lazy" />`
     : html`<p class="quiet">no picture</p>`
   return html`<figure>
     ${image}
-    <figcaption class="quiet" title="${digest}">${digest.slice(0, 12)}</figcaption>
+    <figcaption title="${digest}">
+      ${caption && html`${caption}<br />`}<span class="quiet">${digest.slice(0, 12)}</span>
+    </figcaption>
   </figure>`
 }
 
@@ -77,7 +79,7 @@ function detailsTable(name: string, { columns, rows }: Details): Html {
     name,
     html`<thead>
         <tr>
-          ${columns.map((column) => html`<th scope="col">${column}</th>`)}
+          ${columns.map((column, i) => html`<th scope="col" class="${typeof rows[0]?.[i] === 'number' ? '' : 'left'}">${column}</th>`)}
         </tr>
       </thead>
       <tbody>
@@ -85,11 +87,16 @@ function detailsTable(name: string, { columns, rows }: Details): Html {
           ([first, ...rest]) =>
             html`<tr>
               <th scope="row">${first}</th>
-              ${rest.map((cell) => html`<td>${typeof cell === 'number' ? cell.toLocaleString('en-US') : cell}</td>`)}
+              ${rest.map(detailCell)}
             </tr>`,
         )}
       </tbody>`,
   )
+}
+
+function detailCell(cell: string | number | null): Html {
+  if (typeof cell === 'number') return html`<td>${cell.toLocaleString('en-US')}</td>`
+  return html`<td class="left">${cell}</td>`
 }
 
 /** What to type to see all of them and to act. */

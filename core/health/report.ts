@@ -41,6 +41,8 @@ export const finding = z.object({
   where: z.string().nullable(),
   /** At most 200, the worst first. */
   digests: z.array(artifacts.sha256),
+  /** What to say under the picture of each of `digests`; null where the title says it. */
+  captions: z.array(z.string()).nullable(),
   /** One digest a line, all of them in the same order; null where `digests` or `where` are all of them. */
   list: artifacts.blobRef.nullable(),
   advice: z.string(),
