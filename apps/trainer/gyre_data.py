@@ -211,8 +211,8 @@ class _Load:
 
     __slots__ = ("block", "left", "data")
 
-    def __init__(self, block):
-        self.block, self.left, self.data = block, 0, None
+    def __init__(self, block, left):
+        self.block, self.left, self.data = block, left, None
 
 
 def _read_ahead(index, places, windows):
@@ -222,9 +222,7 @@ def _read_ahead(index, places, windows):
 
     def coming():
         for samples, blocks in windows:
-            loads = {block: _Load(block) for block in blocks}
-            for block in blocks:
-                loads[block].left += 1
+            loads = {block: _Load(block, left) for block, left in collections.Counter(blocks).items()}
             planned.append((samples, blocks, loads))
             yield from loads.values()
 
