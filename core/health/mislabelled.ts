@@ -10,7 +10,7 @@ import { imagesAre, MOST_DIGESTS, type Finding } from './report.ts'
 /** Fewer teach nothing. */
 const LEAST_LABELS = 50
 const LEAST_OF_CLASS = 5
-const SHOWN_PAIRS = 20
+const SHOWN_PAIRS = 10
 /** Suspects are a matter of results from this share of the images on, where the classifier can be trusted this far. */
 const MANY = 0.01
 const TRUSTED = 0.8
