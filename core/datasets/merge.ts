@@ -278,13 +278,16 @@ async function mergeAttributes(session: TableSession): Promise<void> {
   )
   await session.run('DROP TABLE IF EXISTS attributes')
   await session.load('attributes', { digest: 'text', attributes: 'text' }, [])
-  for await (const batch of rows)
-    for (const row of batch) {
-      const { merged, open } = mergedAttributes(row)
-      const attributes = Object.keys(merged).length === 0 ? null : canonicalJson(merged)
-      await session.append('attributes', { digest: 'text', attributes: 'text' }, [{ digest: row.digest, attributes }])
-      if (row.sides === null) await session.append('conflicts', conflictColumns, open)
-    }
+  for await (const batch of rows) {
+    const merges = batch.map((row) => ({ row, ...mergedAttributes(row) }))
+    const settled = merges.map(({ row: { digest }, merged }) => ({
+      digest,
+      attributes: Object.keys(merged).length === 0 ? null : canonicalJson(merged),
+    }))
+    const open = merges.flatMap(({ row, open }) => (row.sides === null ? open : []))
+    await session.append('attributes', { digest: 'text', attributes: 'text' }, settled)
+    await session.append('conflicts', conflictColumns, open)
+  }
 }
 
 function mergedAttributes({ digest, people, sides, ...row }: AttributesRow) {
