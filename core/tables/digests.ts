@@ -36,8 +36,8 @@ export async function openDigestFinder(digests: Iterable<string>): Promise<Diges
           if (WITHOUT_TEXT.test(column_type)) continue
           const text = `${quoted(column_name)}::VARCHAR`
           const rows = await connection.rows<{ digest: string }>(
-            `SELECT digest FROM sought SEMI JOIN
-               (SELECT unnest(regexp_extract_all(${text}, '[0-9a-f]{64}')) AS digest FROM ${file}) USING (digest)`,
+            `SELECT DISTINCT digest FROM (SELECT unnest(regexp_extract_all(${text}, '[0-9a-f]{64}')) AS digest FROM ${file})
+             WHERE digest IN (FROM sought)`,
           )
           found.push(...rows.map(({ digest }) => digest))
         }
