@@ -68,7 +68,7 @@ export async function deriveCatalog(
        FROM (${joinedImages('digest IN (FROM changed)')}) AS now WHERE images.digest = now.digest`,
     )
     await session.run('DROP TABLE spans')
-    await finishCatalog(session)
+    await finishCatalog(session, version.images)
   } finally {
     session.close()
   }
