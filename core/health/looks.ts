@@ -102,8 +102,17 @@ export async function lookFindings(ctx: HealthContext, images: Images): Promise<
       await found(ctx, images, { ...look, condition, worst: look.side === 'below' ? look.of : `-(${look.of})` }),
     )
   }
-  findings.push(await greyAmongColoured(ctx, images), await oddSize(ctx, images), await oddAspect(ctx, images))
+  findings.push(await greyAmongColoured(ctx, images))
+  for (const odd of [await oddSize(ctx, images), await oddAspect(ctx, images)])
+    if (odd && odd.share >= NATURE)
+      notes.push(`${percent(odd.share)} of the images are ${ODD[odd.kind]}: that is the nature of the set.`)
+    else findings.push(odd)
   return { findings: findings.filter((finding) => finding !== null), notes }
+}
+
+const ODD: Partial<Record<FindingKind, string>> = {
+  'odd-size': 'much smaller or larger than the rest',
+  'odd-aspect': 'of another shape than the rest',
 }
 
 /** Limits are told to people and written into conditions with three digits. */

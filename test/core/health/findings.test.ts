@@ -64,6 +64,21 @@ describe('checkHealth finds images that look unlike what a set should hold', () 
     ])
   })
 
+  it('nor sizes and shapes that a tenth or more have', async () => {
+    const ctx = stepContext({ scratchDir: folder() })
+    const large = Array.from({ length: 8 }, async (_, i) => ({
+      bytes: await photo(i, { width: 256, height: 192 }),
+      label: 'a',
+    }))
+    const report = await healthOf(ctx, {
+      version: await datasetOf(ctx, [...(await Promise.all(large)), ...(await usual(40))]),
+    })
+    expect(findingOf(report, 'odd-size')).toBeUndefined()
+    expect(report.notes).toContain(
+      '16.7\u00a0% of the images are much smaller or larger than the rest: that is the nature of the set.',
+    )
+  })
+
   it('and leaves out what is excluded', async () => {
     const ctx = stepContext({ scratchDir: folder() })
     const version = await datasetOf(ctx, [...(await usual(20)), { bytes: SPOILT.blurry, label: 'a' }])
