@@ -20,8 +20,8 @@ import { syntheticVersion } from '../datasets/synthetic.ts'
 import { machine, round, type BenchReport, type BenchRow } from '../report.ts'
 
 const MILLION = 1_000_000
-const JUMPS = 40
-const TURNS = 300
+const JUMPS = 20
+const TURNS = 120
 const WHEEL_PX = 120
 
 interface Options {

@@ -261,6 +261,9 @@ describe.skipIf(!hasBrowser)('a dataset in the browser', () => {
       await enter('ada', '/datasets/surfaces/map')
       await page.getByText('There is no map of this version yet.').waitFor()
       await page.getByText('gyre pipeline run dataset-map --param dataset=surfaces').waitFor()
+      await page.getByRole('button', { name: 'Make the map' }).click()
+      await page.getByRole('status').getByText('makes it').waitFor()
+      expect(world.engine.asked).toEqual(['start dataset-map by ada'])
     })
   })
 

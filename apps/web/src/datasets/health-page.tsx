@@ -7,7 +7,7 @@ import { Badge } from '../parts/state.tsx'
 import { ActionButtons, type Target } from './actions.tsx'
 import { useShown } from './frame.tsx'
 import { ImageDetail } from './image-detail.tsx'
-import { useDatasetHealth, useList } from './queries.ts'
+import { useDatasetHealth, useLack, useList } from './queries.ts'
 import { StartRun } from './start-run.tsx'
 import { Tiles } from './tiles.tsx'
 import type { Finding, HealthReport } from './types.ts'
@@ -25,6 +25,7 @@ export default function HealthPage() {
   const { dataset, ref } = useShown()
   const [search, setSearch] = useSearchParams()
   const health = useDatasetHealth(dataset.name, dataset.version, search.get('against'))
+  const lack = useLack(health, dataset.version)
   const open = (digest: string | null) =>
     setSearch((old) => {
       const next = new URLSearchParams(old)
@@ -36,10 +37,10 @@ export default function HealthPage() {
   const at = ref === 'latest' ? dataset.name : `${dataset.name}@${ref}`
   return (
     <div className="page">
-      {health.isPending ? <Skeleton /> : null}
-      {health.error ? (
+      {health.isPending && !lack ? <Skeleton /> : null}
+      {lack ? (
         <Empty title="The health of this version was not checked yet." command={`gyre dataset health ${at}`}>
-          <p>{health.error.message}</p>
+          <p>{lack.message}</p>
           <p>
             A check looks for dark, blurry, odd and grey images, for classes that are rare or nowhere held out, for
             labels that look wrong, for metadata that give the class away, and for drift against another version.

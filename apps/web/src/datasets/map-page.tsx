@@ -10,7 +10,7 @@ import { useShown } from './frame.tsx'
 import { ImageDetail } from './image-detail.tsx'
 import { colourOf, MapCanvas } from './map-canvas.tsx'
 import { within, type Points, type Polygon, type View } from './map-view.ts'
-import { useCodes, useDigests, useMap, type Codes } from './queries.ts'
+import { useCodes, useDigests, useLack, useMap, type Codes } from './queries.ts'
 import { MARKED_AT_MOST } from './selection.ts'
 import { StartRun } from './start-run.tsx'
 import { Tiles } from './tiles.tsx'
@@ -22,14 +22,15 @@ const SHOWN = 48
 export default function MapPage() {
   const { dataset } = useShown()
   const map = useMap(dataset.name, dataset.version)
-  if (map.error)
+  const lack = useLack(map, dataset.version)
+  if (lack)
     return (
       <div className="page">
         <Empty
           title="There is no map of this version yet."
           command={`gyre pipeline run dataset-map --param dataset=${dataset.name}`}
         >
-          <p>{map.error.message}</p>
+          <p>{lack.message}</p>
           <p>A map shows what looks alike side by side; it is made once for a set of images, whatever their labels.</p>
           <StartRun
             pipeline="dataset-map"

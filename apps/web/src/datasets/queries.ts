@@ -1,6 +1,6 @@
 /** The data of the dataset pages. A version never changes, so what was asked of one is asked once. */
-import { keepPreviousData, useMutation, useQueries, useQuery } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { keepPreviousData, useMutation, useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useMemo, useRef } from 'react'
 import { ApiProblem, blobUrl, get, getBytes, post, put, remove, segment } from '../api/client.ts'
 import { queryClient } from '../api/queries.ts'
 import { conditionOf, type Filter } from './filter.ts'
@@ -41,6 +41,13 @@ const FORGET_MS = 20_000
 /** While something is not made yet, it is looked for again. */
 const AGAIN_MS = 5_000
 
+/** Why something is not there, also while it is looked for again; `of` says what it is asked for. */
+export function useLack(query: UseQueryResult<unknown, ApiProblem>, of: string): ApiProblem | null {
+  const last = useRef<{ of: string; error: ApiProblem } | null>(null)
+  if (query.error) last.current = { of, error: query.error }
+  return query.data === undefined && last.current?.of === of ? last.current.error : null
+}
+
 export const api = (dataset: string, rest: string, params: Readonly<Record<string, string | number | null>> = {}) => {
   const search = new URLSearchParams()
   for (const [key, value] of Object.entries(params)) if (value !== null && value !== '') search.set(key, String(value))
@@ -76,6 +83,14 @@ export interface RowWindow {
   readonly waiting: string | null
 }
 
+/** Stands outside of the hook, so that rows stay the same objects until an answer comes: scrolling then draws nothing anew. */
+const joined = (results: readonly UseQueryResult<RowPage>[]) => ({
+  rows: new Map(results.flatMap(({ data }) => data?.rows.map((row) => [row.row, row] as const) ?? [])),
+  total: results.find(({ data }) => data)?.data?.total ?? null,
+  error: results.find(({ error }) => error)?.error ?? null,
+  waiting: results.find(({ failureReason }) => isBuilding(failureReason))?.failureReason?.message ?? null,
+})
+
 /** The rows [from, to) of a shelf, and how many there are; the first page is always held, since it tells. */
 export function useRowWindow(shelf: Shelf, from: number, to: number): RowWindow {
   const first = Math.floor(from / PAGE)
@@ -83,12 +98,7 @@ export function useRowWindow(shelf: Shelf, from: number, to: number): RowWindow 
   const wanted = [...new Set([0, ...Array.from({ length: last - first + 1 }, (_, index) => first + index)])]
   const pages = useQueries({
     queries: wanted.map((page) => rowPage(shelf, page * PAGE)),
-    combine: (results) => ({
-      rows: new Map(results.flatMap(({ data }) => data?.rows.map((row) => [row.row, row] as const) ?? [])),
-      total: results.find(({ data }) => data)?.data?.total ?? null,
-      error: results.find(({ error }) => error)?.error ?? null,
-      waiting: results.find(({ failureReason }) => isBuilding(failureReason))?.failureReason?.message ?? null,
-    }),
+    combine: joined,
   })
   return useMemo(() => ({ ...pages, rowAt: (at) => pages.rows.get(at) }), [pages])
 }
