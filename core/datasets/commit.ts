@@ -6,7 +6,7 @@
  */
 import { PlatformError } from '#core/errors'
 import type { DatasetVersion } from '#core/steps'
-import type { ObjectStore } from '#core/storage'
+import { asWriter, type ObjectStore } from '#core/storage'
 import type { TableFiles, TableSession } from '#core/tables'
 import { loadChange, openChange, writeChanged, type Change, type Written } from './change.ts'
 import { recordHistory, type Cause } from './history.ts'
@@ -61,28 +61,31 @@ export async function commit(
   fill: (session: TableSession) => Promise<void>,
   { schema, rules, views, scratchDir, whenMoved = 'merge', ref = 'latest', cause = null, ...publishing }: FinalOptions,
 ): Promise<Committed> {
-  return withScratch(async (directory) => {
-    const base = version === null ? null : await readManifest(store, dataset, version)
-    const settings = { dataset, directory, views, schema: schema === undefined ? (base?.schema ?? null) : schema }
-    const written = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
-    const { manifest: exact, changes } = written
-    const { by, note } = publishing
-    const parents = version === null ? [] : [version]
-    await recordHistory(store, exact, { parents, by, note, cause, changes })
-    if (ref === null) return { version: toDatasetVersion(exact), published: toDatasetVersion(exact) }
-    const merge = async (current: string | null): Promise<Manifest> => {
-      if (current === null || current === version || current === exact.version) return exact
-      if (whenMoved === 'fail') throw moved(dataset, ref)
-      const ours = await readManifest(store, dataset, current)
-      const merged = await mergeManifests(store, { base, ours, theirs: exact }, UNATTENDED, directory)
-      if (!('manifest' in merged))
-        throw new PlatformError('INTERNAL', `a commit to ${dataset} left conflicts`, { dataset })
-      await recordMerge(store, merged, { ours, theirs: exact, by, note })
-      return merged.manifest
-    }
-    const published = await publish(store, dataset, merge, { by, note, ref })
-    return { version: toDatasetVersion(exact), published: toDatasetVersion(published) }
-  }, scratchDir)
+  // What it takes over from other versions, or finds stored, no record names before the end.
+  return asWriter(store, publishing.by, () =>
+    withScratch(async (directory) => {
+      const base = version === null ? null : await readManifest(store, dataset, version)
+      const settings = { dataset, directory, views, schema: schema === undefined ? (base?.schema ?? null) : schema }
+      const written = await changed(store, base, fill, { ...settings, rules: rules ?? base?.rules ?? noRules(dataset) })
+      const { manifest: exact, changes } = written
+      const { by, note } = publishing
+      const parents = version === null ? [] : [version]
+      await recordHistory(store, exact, { parents, by, note, cause, changes })
+      if (ref === null) return { version: toDatasetVersion(exact), published: toDatasetVersion(exact) }
+      const merge = async (current: string | null): Promise<Manifest> => {
+        if (current === null || current === version || current === exact.version) return exact
+        if (whenMoved === 'fail') throw moved(dataset, ref)
+        const ours = await readManifest(store, dataset, current)
+        const merged = await mergeManifests(store, { base, ours, theirs: exact }, UNATTENDED, directory)
+        if (!('manifest' in merged))
+          throw new PlatformError('INTERNAL', `a commit to ${dataset} left conflicts`, { dataset })
+        await recordMerge(store, merged, { ours, theirs: exact, by, note })
+        return merged.manifest
+      }
+      const published = await publish(store, dataset, merge, { by, note, ref })
+      return { version: toDatasetVersion(exact), published: toDatasetVersion(published) }
+    }, scratchDir),
+  )
 }
 
 /** Of writers that nobody can ask: a person's word beats a model's, else the later one holds. */

@@ -110,7 +110,7 @@ describe('verification', () => {
     await store.delete(blobKey(sha256))
     expect((await verify()).problems).toEqual([expect.stringContaining(`table ${sha256} cannot be read`)])
     await store.create(blobKey(sha256), table)
-    const [{ pack }] = (await (await openVersion(store, manifest)).facts()) as [{ pack: string }]
+    const pack = (await (await openVersion(store, manifest)).facts())[0]!.pack!
     const bytes = Buffer.from(await store.get(blobKey(pack)))
     await store.delete(blobKey(pack))
     bytes[bytes.indexOf(Buffer.from(images[0]!)) + 20]! ^= 1
