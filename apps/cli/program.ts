@@ -330,7 +330,7 @@ function addApprovals(program: Command): void {
 }
 
 function addDatasets(program: Command): void {
-  const dataset = program.command('dataset').description('Datasets: import, list, show')
+  const dataset = program.command('dataset').description('Datasets: versions, queries, health, formats, retention')
   stackVerb(dataset, 'import <name> <source>', 'Import a folder, an archive or s3://bucket/prefix as a new version', [
     './gyre dataset import parts ./parts',
     './gyre dataset import parts ./parts --labels folders',
