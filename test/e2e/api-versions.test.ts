@@ -124,8 +124,7 @@ test('a merge is refused with its conflicts, and made with decisions', async () 
   const refused = await call('POST', 'merge', { theirs: 'second-opinion' })
   expect(refused).toMatchObject({
     ...{ status: 409, code: 'DATASET_MERGE_CONFLICTS' },
-    detail:
-      'second-opinion and latest of parts disagree in 1 place; decide each or give a policy',
+    detail: 'second-opinion and latest of parts disagree in 1 place; decide each or give a policy',
     details: { total: 1, conflicts: [{ digest: digestOf(1), field: 'label', ours: { label: 'dent' } }] },
   })
   const decisions = [{ digest: digestOf(1), field: 'label', take: 'theirs' }]
