@@ -56,6 +56,7 @@ export async function parseCondition(condition: string): Promise<Syntax> {
   const parsed = parsedTree(row!.tree)
   if (parsed.error) {
     const at = parsed.position === undefined ? null : Number(parsed.position) - BEFORE.length
+    if (at !== null && at >= Buffer.byteLength(condition)) throw new SyntaxProblem('it ends too early', null)
     throw new SyntaxProblem(parsed.error_message?.split('. Use')[0] ?? 'it cannot be read', inside(condition, at))
   }
   const [statement, ...others] = parsed.statements ?? []

@@ -150,8 +150,9 @@ describe('conditions', () => {
 
 describe('what is no condition is refused, with its place', () => {
   it.each([
-    ['', /syntax error/],
-    ['blur >', /syntax error/],
+    ['', /does not hold up: it ends too early/],
+    ['blur >', /does not hold up: it ends too early/],
+    ['blur > ) 3', /at character 8: syntax error/],
     ['blurr > 0.4', /at character 1: there is no column blurr/],
     ['split = train', /at character 9: there is no column train; write 'train' if it is a text/],
     ['ärger > 1', /at character 1/],
