@@ -1,6 +1,9 @@
 /**
  * The adapter to DuckDB, the only file that imports it. It loads no extensions and reaches no network; what else a
  * connection may touch is said by whoever opens it (session.ts).
+ *
+ * D1  What is closed while a call on it is under way is freed when that call is done: the library frees at once, and a
+ *     thread that still works on it would end the process.
  */
 import type * as duckdbNode from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue } from '@duckdb/node-api'
@@ -72,26 +75,58 @@ export async function openDatabase({ threads, memoryMiB, file, readOnly }: Setti
     preserve_insertion_order: 'true',
     ...(readOnly ? { access_mode: 'READ_ONLY' } : {}),
   })
+  const use = new Use(() => instance.closeSync())
   return {
-    connect: async () => connectionOf(duckdb, await instance.connect()),
-    close: () => instance.closeSync(),
+    connect: async () => connectionOf(duckdb, await use.during(() => instance.connect())),
+    close: () => use.end(),
+  }
+}
+
+/** Counts the calls under way on something, so that it is freed after the last of them (D1). */
+class Use {
+  private calls = 0
+  private ended = false
+
+  constructor(private readonly free: () => void) {}
+
+  async during<T>(call: () => Promise<T>): Promise<T> {
+    if (this.ended) throw new Error('the table session is closed')
+    this.calls += 1
+    try {
+      return await call()
+    } finally {
+      this.calls -= 1
+      if (this.ended && this.calls === 0) this.free()
+    }
+  }
+
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    if (this.calls === 0) this.free()
   }
 }
 
 function connectionOf(duckdb: DuckDB, connection: DuckDBConnection): Connection {
+  const use = new Use(() => connection.closeSync())
   return {
-    run: async (sql) => void (await connection.run(sql)),
-    rows: async <R>(sql: string, params: readonly Value[] = []) => {
-      const reader = await connection.runAndReadAll(sql, [...params])
-      return reader.getRowObjectsJS().map(plainRow) as R[]
-    },
+    run: async (sql) => void (await use.during(() => connection.run(sql))),
+    rows: <R>(sql: string, params: readonly Value[] = []) =>
+      use.during(async () => {
+        const reader = await connection.runAndReadAll(sql, [...params])
+        return reader.getRowObjectsJS().map(plainRow) as R[]
+      }),
     async *batches<R>(sql: string, params: readonly Value[] = []) {
-      const result = await connection.stream(sql, [...params])
-      for await (const rows of result.yieldRowObjectJs()) if (rows.length > 0) yield rows.map(plainRow) as R[]
+      const result = await use.during(() => connection.stream(sql, [...params]))
+      const batches = result.yieldRowObjectJs()[Symbol.asyncIterator]()
+      for (;;) {
+        const { value, done } = await use.during(() => batches.next())
+        if (done) return
+        if (value.length > 0) yield value.map(plainRow) as R[]
+      }
     },
     async integers(sql) {
-      const result = await connection.run(sql)
-      const chunks = await result.fetchAllChunks()
+      const chunks = await use.during(async () => (await connection.run(sql)).fetchAllChunks())
       const values = new Int32Array(chunks.reduce((rows, chunk) => rows + chunk.rowCount, 0))
       let at = 0
       for (const chunk of chunks) {
@@ -101,19 +136,22 @@ function connectionOf(duckdb: DuckDB, connection: DuckDBConnection): Connection 
       return values
     },
     async *eachRow<R>(sql: string) {
-      const result = await connection.stream(sql)
+      const result = await use.during(() => connection.stream(sql))
       const names = result.columnNames()
-      for await (const chunk of result)
+      for (;;) {
+        const chunk = await use.during(() => result.fetchChunk())
+        if (!chunk || chunk.rowCount === 0) return
         for (let row = 0; row < chunk.rowCount; row++) {
           const values = names.map(
             (name, column) => [name, jsValue(chunk.getColumnVector(column).getItem(row))] as const,
           )
           yield plainRow(Object.fromEntries(values)) as R
         }
+      }
     },
-    append: (table, columns, rows) => append(duckdb, connection, { table, columns, rows }),
+    append: (table, columns, rows) => use.during(() => append(duckdb, connection, { table, columns, rows })),
     interrupt: () => connection.interrupt(),
-    close: () => connection.closeSync(),
+    close: () => use.end(),
   }
 }
 

@@ -120,6 +120,21 @@ describe('a session', () => {
     })
   })
 
+  it('answers what was asked before it is closed, and nothing asked after', async () => {
+    for (let round = 0; round < 40; round += 1) {
+      const session = await openTableSession({})
+      const asked = Array.from({ length: 4 }, () =>
+        session.query<{ n: number }>('SELECT count(*)::INTEGER AS n FROM range(300000) a WHERE hash(range) % 3 <> 4'),
+      )
+      const read = session.batches('SELECT range AS n FROM range(100000)')[Symbol.asyncIterator]()
+      const begun = read.next().catch(() => 'closed')
+      session.close()
+      expect(await Promise.all(asked)).toEqual(Array.from({ length: 4 }, () => [{ n: 300_000 }]))
+      await begun
+      await expect(session.query('SELECT 1')).rejects.toThrow(/closed/)
+    }
+  })
+
   it.each([
     ['reads no file that it was not opened with', `SELECT * FROM read_text('/etc/hostname')`],
     ['leaves its folder by no detour', `SELECT * FROM read_text('FOLDER/../secret')`],
