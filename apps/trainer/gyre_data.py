@@ -38,6 +38,9 @@ except ImportError:
 MAGIC = b"GYRESTR1"
 READS_AHEAD = 16
 READERS = 8
+# A permutation of so many numbers is sorted in two pieces, the first of them this part of it.
+SORTED_WHOLE = 4096
+FIRST_PIECE = 32
 
 
 class GyreDataError(Exception):
@@ -121,7 +124,7 @@ class GyreStream(IterableDataset):
 
     def order(self):
         """Numbers of the samples that come next, in order, without reading any of them."""
-        return [sample for samples, _ in self._windows() for sample in samples]
+        return [sample for samples, _, _ in self._windows() for sample in samples]
 
     def digest(self, sample):
         return self.index.digest(sample).hex()
@@ -209,10 +212,10 @@ class _Places:
 class _Load:
     """One block, within one window."""
 
-    __slots__ = ("block", "left", "data")
+    __slots__ = ("block", "left", "data", "begun")
 
     def __init__(self, block, left):
-        self.block, self.left, self.data = block, left, None
+        self.block, self.left, self.data, self.begun = block, left, None, False
 
 
 def _read_ahead(index, places, windows):
@@ -221,10 +224,15 @@ def _read_ahead(index, places, windows):
     planned = collections.deque()
 
     def coming():
-        for samples, blocks in windows:
-            loads = {block: _Load(block, left) for block, left in collections.Counter(blocks).items()}
+        window, loads = None, {}
+        for samples, blocks, left in windows:
+            if left is not window:  # Pieces of one window share its loads.
+                window, loads = left, {block: _Load(block, count) for block, count in left.items()}
             planned.append((samples, blocks, loads))
-            yield from loads.values()
+            for block in dict.fromkeys(blocks):
+                if not loads[block].begun:
+                    loads[block].begun = True
+                    yield loads[block]
 
     unread, ahead = coming(), collections.deque()
 
@@ -260,14 +268,25 @@ def _read_block(index, places, block):
 
 def permutation(count, name):
     """The numbers below `count`, sorted by keys that `name` determines; equal keys keep their order."""
+    return list(itertools.chain.from_iterable(_permutation(count, name)))
+
+
+def _permutation(count, name):
+    """The same in pieces, a small one first: the first samples come before many are sorted."""
     keys = array.array("I", hashlib.shake_256(f"gyre-stream-1/{name}".encode()).digest(4 * count))
     if sys.byteorder == "big":
         keys.byteswap()
-    return sorted(range(count), key=keys.__getitem__)
+    bound = 2**32 if count < SORTED_WHOLE else 2**32 // FIRST_PIECE
+    yield sorted([i for i, key in enumerate(keys) if key < bound], key=keys.__getitem__)
+    if count >= SORTED_WHOLE:
+        yield sorted([i for i, key in enumerate(keys) if key >= bound], key=keys.__getitem__)
 
 
 def _windows(starts, spans, seed, epoch, window_blocks, shuffle):
-    """(samples, their blocks) at the positions in `spans`, in order, at most one window at a time."""
+    """(samples, their blocks, samples of each block in the window) at the positions in `spans`, in order.
+
+    At most one window at a time, in one piece or more, which share the third.
+    """
     count = len(starts) - 1
     blocks = permutation(count, f"{seed}/{epoch}/blocks") if shuffle else list(range(count))
     ends = list(itertools.accumulate(starts[block + 1] - starts[block] for block in blocks))
@@ -277,15 +296,21 @@ def _windows(starts, spans, seed, epoch, window_blocks, shuffle):
     for start, end in spans:
         number = bisect.bisect_right(window_ends, start)
         while start < end:
+            mixed = blocks[number * window_blocks:(number + 1) * window_blocks]
+            left = {block: starts[block + 1] - starts[block] for block in mixed}
             samples, owners = [], []
-            for block in blocks[number * window_blocks:(number + 1) * window_blocks]:
+            for block in mixed:
                 samples += range(starts[block], starts[block + 1])
-                owners += [block] * (starts[block + 1] - starts[block])
+                owners += [block] * left[block]
             before = window_ends[number] - len(samples)
             stop = min(end, window_ends[number])
-            places = permutation(len(samples), f"{seed}/{epoch}/window/{number}") if shuffle else range(len(samples))
-            places = places[start - before:stop - before]
-            yield [samples[place] for place in places], [owners[place] for place in places]
+            name = f"{seed}/{epoch}/window/{number}"
+            pieces = _permutation(len(samples), name) if shuffle else [range(len(samples))]
+            if stop - start < len(samples):
+                part = list(itertools.chain.from_iterable(pieces))[start - before:stop - before]
+                left, pieces = collections.Counter(owners[place] for place in part), [part]
+            for places in pieces:
+                yield [samples[place] for place in places], [owners[place] for place in places], left
             start, number = stop, number + 1
 
 

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeStream, openStream, type StreamDescription, type StreamOptions } from '#core/streaming'
 import type { DatasetVersion } from '#core/steps'
 import { blobKey, openFolderStore, type ObjectStore } from '#core/storage'
+import { EpochOrder } from '../../../core/streaming/order.ts'
 import { temporaryFolder } from '../imports/support.ts'
 import { importedScenes, SMALL } from './support.ts'
 
@@ -73,6 +74,23 @@ describe.skipIf(!python)('the Python reader', () => {
     expect(await run(`stream = ${stream}\nstream.set_epoch(${epoch})\n${PAIRS}`)).toEqual(
       await byTypeScript(options, epoch),
     )
+  })
+
+  it.each([
+    ['whole windows', [[0, 20_000]]],
+    [
+      'parts of windows',
+      [
+        [3, 9_000],
+        [9_500, 19_999],
+      ],
+    ],
+  ] as const)('orders windows of many thousands alike, %s', async (_, spans) => {
+    const starts = Array.from({ length: 41 }, (_, block) => block * 500)
+    const options = { seed: 3, epoch: 2, windowBlocks: 16, shuffle: true }
+    const own = [...new EpochOrder(Uint32Array.from(starts), options).windows(spans as Iterable<[number, number]>)]
+    const script = `import gyre_data\nshow([s for w in gyre_data._windows(${JSON.stringify(starts)}, ${JSON.stringify(spans)}, 3, 2, 16, True) for s in w[0]])`
+    expect(await run(script)).toEqual(own.flatMap((window) => [...window]))
   })
 
   it('says the same place, and goes on from one that TypeScript said', async () => {
