@@ -10,7 +10,7 @@ import type { Embeddings, embedImages as step, StepInput } from '#core/steps'
 import { blobFile, putBlob, putBlobFile, type ObjectStore } from '#core/storage'
 import { fitEmbedder, fittingSample, imagesTensor } from './fit-embedder.ts'
 import { inputSizeFor } from './input-size.ts'
-import { loadUserEmbedder, type Embedder } from './user-embedder.ts'
+import { loadTrainedEmbedder, loadUserEmbedder, type Embedder } from './user-embedder.ts'
 
 /** The result does not depend on it; each thread takes about 100 MB. */
 const THREADS = Math.min(8, availableParallelism())
@@ -23,11 +23,15 @@ const PROGRESS_EVERY_IMAGES = 512
  * @throws {PlatformError} `EMBEDDER_INVALID` for a user's file with another signature; `DATASET_NOT_FOUND`.
  */
 export async function embedImages(
-  { version, model, dims, seed }: StepInput<typeof step>,
+  { version, model = 'fitted', embedder: trained, dims, seed }: StepInput<typeof step>,
   ctx: StepContext,
 ): Promise<Embeddings> {
   const reader = await openVersion(ctx.store, version)
-  const own = model === 'fitted' ? null : await loadUserEmbedder(model)
+  const own = trained
+    ? await loadTrainedEmbedder(ctx.store, trained)
+    : model === 'fitted'
+      ? null
+      : await loadUserEmbedder(model)
   const size = own?.size ?? inputSizeFor(await reader.facts())
   const pixels = await pixelMatrix(ctx, version, size)
   const embedder = own ?? (await fitOnTrainingSplit(reader, pixels, { dims, seed }, ctx))

@@ -3,4 +3,4 @@
 export { embedImages, loadEmbeddings } from './embed-images.ts'
 export { fitEmbedder, imagesTensor, type Embed, type FitOptions } from './fit-embedder.ts'
 export { inputSizeFor } from './input-size.ts'
-export { loadUserEmbedder, type Embedder } from './user-embedder.ts'
+export { checkEmbedder, loadTrainedEmbedder, loadUserEmbedder, type Embedder } from './user-embedder.ts'

@@ -1,9 +1,11 @@
-/** An embedder that the user brings as an ONNX file: checked, and given the names that Gyre's graphs use. */
+/** An embedder that Gyre did not fit: a user's ONNX file, or what a step trained. Checked, and given the names that Gyre's graphs use. */
 
 import { readFile } from 'node:fs/promises'
 import { isPlatformError, PlatformError } from '#core/errors'
 import { joinGraphs, OnnxGraph, openOnnxSession, type InferenceSession, type TensorSignature } from '#core/inference'
 import type { PixelSize } from '#core/images'
+import type { Embedder as Trained } from '#core/steps'
+import { readBlob, type ObjectStore } from '#core/storage'
 
 export interface Embedder {
   /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, dims] `embedding`. */
@@ -17,11 +19,24 @@ export async function loadUserEmbedder(path: string): Promise<Embedder> {
   const model = await readFile(path).catch((cause: unknown) => {
     throw invalid(path, 'cannot be read', cause)
   })
+  return checkEmbedder(path, model)
+}
+
+/** @throws {PlatformError} `EMBEDDER_INVALID` when the model is no ONNX, or has another signature; `OBJECT_NOT_FOUND`. */
+export async function loadTrainedEmbedder(store: ObjectStore, { name, model }: Trained): Promise<Embedder> {
+  return checkEmbedder(name, await readBlob(store, model))
+}
+
+/**
+ * @param name - what the error calls it.
+ * @throws {PlatformError} `EMBEDDER_INVALID` when the model is no ONNX, or has another signature.
+ */
+export async function checkEmbedder(name: string, model: Uint8Array): Promise<Embedder> {
   const session = await openOnnxSession(model).catch((cause: unknown) => {
-    throw invalid(path, isPlatformError(cause) ? cause.message : 'cannot be loaded', cause)
+    throw invalid(name, isPlatformError(cause) ? cause.message : 'cannot be loaded', cause)
   })
   try {
-    return await inspect(path, model, session)
+    return await inspect(name, model, session)
   } finally {
     await session.release()
   }

@@ -55,6 +55,25 @@ export const datasetVersion = z.object({
   images: z.int().nonnegative(),
 })
 
+/** What can be said of an embedding without labels. */
+export const embeddingQuality = z.object({
+  /** RankMe (Garrido et al., ICML 2023): in how many directions the embedding differs, at most its length. Comparable for equal `images`. */
+  effectiveRank: z.number().positive(),
+  /** How many images it was measured on. */
+  images: z.int().positive(),
+})
+
+/** A network that turns images into vectors, and was trained for it: what `embed-images` takes as `embedder`. */
+export const embedder = z.object({
+  kind: z.literal('embedder'),
+  /** Of what made it, for people: `vicreg`. */
+  name: z.string().min(1).max(60),
+  dims: z.int().positive(),
+  /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, dims] `embedding`, H and W fixed. */
+  model: blobRef,
+  quality: embeddingQuality.optional(),
+})
+
 /** Matrix float32 [n, d], row-major, rows in ascending order of image digest of `dataset`'s version. */
 export const embeddings = z.object({
   kind: z.literal('embeddings'),
@@ -65,6 +84,7 @@ export const embeddings = z.object({
   /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, d] `embedding`. */
   embedder: blobRef,
   inputSize: z.object({ height: z.int().positive(), width: z.int().positive() }),
+  quality: embeddingQuality.optional(),
 })
 
 /** `assignment` int32 [n] in row order of the embeddings, `centroids` float32 [k, d], both little-endian. */
@@ -197,6 +217,8 @@ export type Algorithm = z.infer<typeof algorithm>
 export type BatchResults = z.infer<typeof batchResults>
 export type BlobRef = z.infer<typeof blobRef>
 export type DatasetVersion = z.infer<typeof datasetVersion>
+export type Embedder = z.infer<typeof embedder>
+export type EmbeddingQuality = z.infer<typeof embeddingQuality>
 export type Embeddings = z.infer<typeof embeddings>
 export type Clusters = z.infer<typeof clusters>
 export type Neighbours = z.infer<typeof neighbours>

@@ -117,7 +117,12 @@ export const embedImages = defineBuiltIn({
   name: 'embed-images',
   input: z.object({
     version: a.datasetVersion,
-    model: z.string().default('fitted').describe('"fitted", or the path of an ONNX file'),
+    model: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('"fitted" (the default where no embedder is given), or the path of an ONNX file'),
+    embedder: a.embedder.optional().describe('An embedder that a step trained'),
     dims: z.int().min(32).max(8192).default(1600).describe('Length of a fitted embedding'),
     seed: z.int().default(7),
   }),
@@ -143,7 +148,12 @@ export const indexNeighbours = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '6h' },
 })
 
-/** Asks people (or a simulated annotator) for labels, predicts the rest, and certifies how many of all labels are right. */
+/**
+ * Asks people (or a simulated annotator) for labels, predicts the rest, and certifies how many of all labels are right.
+ * `task` says what an image may hold: one class; any number of them, each a question of its own, kept as tags; or one of
+ * classes that have an order, the lowest first. Labels of `version` that no person saw (imported predictions, say) steer
+ * the first screens.
+ */
 export const annotate = defineBuiltIn({
   name: 'annotate',
   kind: 'annotate',
@@ -151,10 +161,22 @@ export const annotate = defineBuiltIn({
     version: a.datasetVersion,
     embeddings: a.embeddings,
     clusters: a.clusters,
-    classes: z.array(z.string().min(1).max(60)).min(2, 'needs at least two classes').max(200),
+    classes: z.array(z.string().min(1).max(60)).min(1, 'needs at least one class').max(1_000),
+    task: z.enum(['single', 'multi', 'ordinal']).optional().describe('One class an image where left out'),
     annotator: z.enum(['web', 'simulated']).default('web'),
-    oracle: z.string().optional().describe('For the simulated annotator alone: JSON file {image digest: class}'),
+    oracle: z
+      .string()
+      .optional()
+      .describe('For the simulated annotator alone: JSON file {image digest: class}, or a list of classes each'),
     targetAccuracy: z.number().min(0.5).max(0.999).default(0.98),
+    overlap: z.int().min(1).max(9).optional().describe('People that judge each image; one where left out'),
+    controls: z
+      .number()
+      .min(0)
+      .max(0.2)
+      .optional()
+      .describe('Share of images shown alone, to measure one-by-one labelling; 0.01 where people answer'),
+    instructions: z.string().max(20_000).optional().describe('What annotators are told; Markdown'),
     seed: z.int().default(7),
   }),
   output: z.object({

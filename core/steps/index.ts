@@ -10,6 +10,8 @@ export type {
   Certificate,
   Clusters,
   DatasetVersion,
+  Embedder,
+  EmbeddingQuality,
   Embeddings,
   Endpoint,
   EvaluationReport,
