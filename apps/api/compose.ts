@@ -20,6 +20,7 @@ import { modelsOf } from './adapters/models.ts'
 import { retentionOf } from './adapters/retention.ts'
 import { runDetailsOf } from './adapters/run-details.ts'
 import { sessionsOf } from './adapters/sessions.ts'
+import { settingsOf } from './adapters/settings.ts'
 import type { ApiPorts, TriggerPort } from './ports.ts'
 
 export interface Parts {
@@ -50,6 +51,7 @@ export function composePorts(parts: Parts): ApiPorts {
     blobs: blobsOf(store),
     identity: identityOf(store, { doorkeeper, ownerToken, ...(sessionMs && { sessionMs }) }),
     people: peopleOf(store, doorkeeper),
+    settings: settingsOf(store),
     datasets: datasetsOf(store, catalogs),
     catalog: datasetCatalogOf(store, catalogs),
     neighbours: neighboursOf(store),

@@ -6,7 +6,7 @@
 import type { Payload } from '@temporalio/common'
 import type { ImageDrop } from '#core/batch'
 import type { Traffic } from '#core/compute'
-import type { Action, Door, TokenFacts } from '#core/identity'
+import type { Action, Door, Settings, TokenFacts } from '#core/identity'
 import type { Split } from '#core/datasets'
 import type { Codes } from '#core/catalog'
 import type { SimilarImage } from '#core/neighbours'
@@ -66,6 +66,12 @@ export interface IdentityPort {
   /** Ends one login. */
   revoke(token: string): Promise<void>
   allows(principal: Principal, permission: Action): boolean
+}
+
+/** What people set for themselves. */
+export interface SettingsPort {
+  read(name: string): Promise<Settings>
+  save(name: string, settings: Settings): Promise<void>
 }
 
 /** Throws `USER_NOT_FOUND` for people who may not log in, `TOKEN_NOT_FOUND` for tokens that are over. */
@@ -316,6 +322,7 @@ export interface ApiPorts {
   readonly blobs: BlobPort
   readonly identity: IdentityPort
   readonly people: PeoplePort
+  readonly settings: SettingsPort
   readonly datasets: DatasetPort
   readonly catalog: CatalogPort
   readonly neighbours: NeighbourPort

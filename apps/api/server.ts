@@ -39,6 +39,7 @@ import { retentionRoutes } from './routes/retention.ts'
 import { runDetailRoutes } from './routes/run-details.ts'
 import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { settingsRoutes } from './routes/settings.ts'
 import { systemRoutes } from './routes/system.ts'
 import { triggerRoutes } from './routes/triggers.ts'
 import { guardBrowser } from './security.ts'
@@ -136,6 +137,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     retentionRoutes,
     datasetVersionRoutes,
     peopleRoutes,
+    settingsRoutes,
     sessionRoutes,
     modelRoutes,
     endpointRoutes,

@@ -16,5 +16,6 @@ export {
 } from './logins.ts'
 export { ACTIONS, can, RIGHTS, ROLES, type Action, type Role } from './roles.ts'
 export { createSecret, matches, parseSecret, type Secret } from './secrets.ts'
+export { readSettings, saveSettings, type Settings } from './settings.ts'
 export { createDoorkeeper, type Doorkeeper } from './trusted.ts'
 export { addUser, listUsers, revokeUser, setRole, type User } from './users.ts'

@@ -17,6 +17,8 @@ const EXPECTED: Readonly<Record<string, Action | 'public'>> = {
   'GET /login': 'public',
   'POST /login': 'public',
   'GET /api/me': 'view',
+  'GET /api/me/settings': 'view',
+  'PUT /api/me/settings': 'view',
   'POST /api/logout': 'view',
   'GET /api/pipelines': 'view',
   'POST /api/pipelines/:name/plan': 'view',

@@ -30,6 +30,7 @@ import { approvalsOf } from '../../apps/api/adapters/approvals.ts'
 import { datasetCatalogOf } from '../../apps/api/adapters/dataset-catalog.ts'
 import { keepCatalogs } from '../../apps/api/adapters/kept-catalogs.ts'
 import { peopleOf } from '../../apps/api/adapters/people.ts'
+import { settingsOf } from '../../apps/api/adapters/settings.ts'
 import { runDetailsOf } from '../../apps/api/adapters/run-details.ts'
 import type { ApiPorts, IdentityPort, TriggerPort } from '../../apps/api/ports.ts'
 import type { BatchView, EndpointDetail, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
@@ -454,6 +455,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     triggers: NO_TRIGGERS,
     questions,
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
+    settings: settingsOf(store),
     session,
     images,
     batchViews,
