@@ -20,6 +20,17 @@ export interface Prediction {
   readonly errorChance: Float32Array
   /** The ridge penalty that leave-one-out chose. */
   readonly lambda: number
+  /** What the labelled images say of the model. */
+  readonly outOfFold: OutOfFold
+}
+
+/** Predictions of labelled images by fits without them: of all, or of an even sample of many. */
+export interface OutOfFold {
+  /** Images, ascending, [r]. */
+  readonly images: Int32Array
+  /** Likeliest class, and best minus second score, [r]. */
+  readonly best: Int32Array
+  readonly margin: Float32Array
 }
 
 export interface ProbeOptions {
@@ -48,8 +59,15 @@ export async function fitProbe(
   const lambdas = lambda === undefined ? LAMBDAS : [lambda / 3, lambda, lambda * 3]
   const fit = await ridge(selectRows(features, labelled), oneHot(classOf, classes), { lambdas, signal })
   const present = new Set(classOf)
+  const outOfFold = {
+    images: fit.testedRows.map((row) => labelled[row]!),
+    best: new Int32Array(fit.testedRows.length),
+    margin: new Float32Array(fit.testedRows.length),
+  }
   const evidence = Array.from(fit.testedRows, (row, i) => {
     const { best, margin } = topTwo(fit.leaveOneOut, i, present)
+    outOfFold.best[i] = best
+    outOfFold.margin[i] = margin
     return { margin, wrong: best !== classOf[row], drawn: drawn?.has(labelled[row]!) ?? false }
   })
   const unbiased = evidence.filter((e) => e.drawn)
@@ -62,6 +80,7 @@ export async function fitProbe(
     margin: new Float32Array(n),
     errorChance: new Float32Array(n),
     lambda: fit.lambda,
+    outOfFold,
   }
   for (let image = 0; image < n; image++) {
     const { best, second, margin } = topTwo(scores, image, present)
