@@ -4,17 +4,19 @@
  *
  * V1  All that was decided is in the store before the workflow hears of it; records are written side by side.
  * V2  A quick step that takes too long, or fails in a way that trying again may mend, is left to an activity of its own.
+ * V3  Where one worker carries out everything, a step of a user's own that took milliseconds the last time is quick too,
+ *     unless its policy says that it is not: an activity of its own would cost more than its work.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { PlatformError, toPlatformError } from '#core/errors'
 import { presentPlan, walk, type Json, type Plan, type PlanNode, type ScheduleState } from '#core/plan'
-import { remember, resolveNode, type Resolution, type ResolvePorts } from '#core/reuse'
+import { resolveNode, type Resolution, type ResolvePorts } from '#core/reuse'
 import { readNode, readRun, recordNode, type NodeRecord } from '#core/runs'
 import { digestJson, type ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
-import { carryOut, type RunBody, type StepPorts } from './step.ts'
+import { carryOut, computeOrTake, type RunBody, type StepPorts } from './step.ts'
 import type { Decision, StepCall } from '../workflows/types.ts'
 
 export interface AdvanceActivity {
@@ -134,11 +136,18 @@ async function decide(
   const { input, key, basis, reason } = resolution
   const here = ports.servesAll && node.bundle !== null && !node.container
   const start = { input, key, reason, ...(basis && { basis }), ...(here && { here }) }
-  const { policy, kind } = node
-  if (!policy.quick || kind !== 'activity') return { id, kind: 'start', ...start }
+  if (!isQuick(ports, node)) return { id, kind: 'start', ...start }
   const { step, bundle } = node
   const call = { run, node: id, step, bundle, input, key, ...(basis && { basis }) }
   return runQuick(ports, call, { reason, startedAt, writes, signal })
+}
+
+function isQuick({ once, times }: AdvancePorts, node: PlanNode): boolean {
+  const { policy, kind, bundle, container, map } = node
+  if (kind !== 'activity' || policy.quick === false) return false
+  if (policy.quick) return true
+  const isOwnWork = bundle !== null && !container && !map && policy.queue !== 'gpu'
+  return isOwnWork && once.alone && times.isSmall(node)
 }
 
 const problemOf = ({ code, message }: Extract<Resolution, { kind: 'invalid' }>) => ({ code, message })
@@ -158,30 +167,20 @@ async function runQuick(
   const { node: id, input, key, basis } = call
   const left: Decision = { id, kind: 'start', input, key, reason, ...(basis && { basis }) }
   const limit = AbortSignal.timeout(QUICK_MS)
-  const work = carryOut(ports, ports.warm, call, {
-    attempt: 1,
-    timeoutMs: QUICK_MS,
-    signal: AbortSignal.any([signal, limit]),
-    onProgress: () => undefined,
-    onSession: () => undefined,
-  })
+  const hooks = { signal: AbortSignal.any([signal, limit]), onProgress: () => undefined }
+  const attempt = { attempt: 1, timeoutMs: QUICK_MS, onSession: () => undefined, ...hooks }
+  // A lease would take longer than the step: equal ones in other processes compute it too.
+  const work = computeOrTake({ once: { ...ports.once, alone: true } }, call, hooks, () =>
+    carryOut(ports, ports.warm, call, attempt),
+  )
   try {
-    const output = await Promise.race([work, delay(QUICK_MS + QUICK_GRACE_MS, undefined, { ref: false })])
-    if (output === undefined) return left
+    const computed = await Promise.race([work, delay(QUICK_MS + QUICK_GRACE_MS, undefined, { ref: false })])
+    if (computed === undefined) return left
     const endedAt = now()
-    const record = {
-      output,
-      origin: 'ran' as const,
-      key,
-      attempts: 1,
-      startedAt,
-      endedAt,
-      reason,
-      ...(basis && { basis }),
-    }
+    const result = { output: computed.output, origin: computed.origin, reason: computed.reason ?? reason }
+    const record = { ...result, key, attempts: 1, startedAt, endedAt, ...(basis && { basis }) }
     await writes.record(ports.store, call.run, id, record)
-    if (key) ports.once.later(remember(ports.store, key, { output, run: call.run, node: id }))
-    return { id, kind: 'done', origin: 'ran', output, reason, ran: true, startedAt, endedAt }
+    return { id, kind: 'done', ...result, ran: computed.origin === 'ran', startedAt, endedAt }
   } catch (error) {
     if (limit.aborted && !signal.aborted) return left
     const { code, message, retryable } = toPlatformError(error)

@@ -16,6 +16,7 @@ import type { StepDefinition } from '#core/steps'
 import type { ObjectStore } from '#core/storage'
 import { toFailure } from './failure.ts'
 import { afterRepair } from './repair.ts'
+import type { StepTimes } from './step-times.ts'
 import type { Decision, StepCall } from '../workflows/types.ts'
 import type { StepResult } from '../workflows/proxies.ts'
 
@@ -35,6 +36,7 @@ export interface StepPorts {
   readonly wasTerminated: (workflowId: string, runId: string) => Promise<boolean>
   /** How equal steps at the same time find each other. */
   readonly once: OncePorts
+  readonly times: StepTimes
   /** Decides what a completed node gives its turn. */
   readonly follow: (call: StepCall, output: Json, signal: AbortSignal) => Promise<readonly Decision[]>
 }
@@ -75,7 +77,7 @@ export function createStepActivity(ports: StepPorts, runBody: RunBody): StepActi
 }
 
 /** Computes, or takes what an equal step has computed meanwhile. */
-async function computeOrTake(
+export async function computeOrTake(
   { once }: Pick<StepPorts, 'once'>,
   { key, run, node }: StepCall,
   hooks: Attended,
@@ -126,7 +128,8 @@ export async function carryOut(
   const log = new StepLog({ store: ports.store, run: call.run, node: call.node, attempt })
   try {
     const request = requestOf(ports, call, attempt, timeoutMs)
-    return checkOutput(ports, call, await runBody(request, { ...hooks, onLog: (line) => log.write(line) }))
+    const body = () => runBody(request, { ...hooks, onLog: (line) => log.write(line) })
+    return checkOutput(ports, call, await ports.times.measure(call, body))
   } catch (error) {
     log.write(lastWords?.(error) ?? { level: 'error', text: toPlatformError(error).message })
     throw error

@@ -18,6 +18,7 @@ import { Background } from '../activities/background.ts'
 import { createBookkeeping, type Bookkeeping } from '../activities/bookkeeping.ts'
 import { createNotifyActivities, type NotifyActivities } from '../activities/notify.ts'
 import { createTriggerActivities, endedRunsOf, type TriggerActivities } from '../activities/triggers.ts'
+import { StepTimes } from '../activities/step-times.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
 import { openPorts } from './ports.ts'
@@ -85,6 +86,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     wasTerminated: async (workflowId: string, runId: string) =>
       (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'TERMINATED',
     once: { store, alone, later: (work: Promise<unknown>) => background.start(work) },
+    times: new StepTimes(),
   }
   const { advance, follow } = createAdvance({ ...common, codeVersion, warm, servesAll })
   return {

@@ -29,7 +29,10 @@ export interface NodePolicy {
   readonly salt?: string
   /** Names of inputs that the result does not depend on: they are no part of the cache key. */
   readonly ignore?: readonly string[]
-  /** A matter of milliseconds: runs in the pipeline worker itself, between its look-ups. */
+  /**
+   * A matter of milliseconds: carried out between two look-ups, without an activity of its own. False: always with one;
+   * left out: as its last run here was.
+   */
   readonly quick?: boolean
   /** GPUs that one use of a step asks for. */
   readonly gpus?: number

@@ -253,7 +253,7 @@ function policyOf(step: StepDefinition, options: StepOptions, isMap: boolean): N
     cache: cache !== false && (step.policy.cache ?? true),
     ...(salt === undefined ? {} : { salt }),
     ...(ignore && ignore.length > 0 ? { ignore: [...ignore].sort() } : {}),
-    ...(isQuick ? { quick: true } : {}),
+    ...(isQuick ? { quick: true } : step.policy.quick === false ? { quick: false } : {}),
     ...(gpus > 0 ? { gpus } : {}),
   }
 }

@@ -9,7 +9,10 @@ export interface StepPolicy {
   readonly attempts?: number
   /** Whether an equal result of an earlier run may stand in. */
   readonly cache?: boolean
-  /** A matter of milliseconds: runs in the pipeline worker itself, between its look-ups. */
+  /**
+   * A matter of milliseconds: carried out between two look-ups, without an activity of its own. False: always with one;
+   * left out: as its last run here was.
+   */
   readonly quick?: boolean
 }
 

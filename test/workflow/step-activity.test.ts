@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { HandOver } from '#core/execution'
 import { createMemoryStore } from '#core/storage'
 import { createStepActivity, type RunBody, type StepPorts } from '../../activities/step.ts'
+import { StepTimes } from '../../activities/step-times.ts'
 import type { StepCall } from '../../workflows/types.ts'
 
 const call: StepCall = { run: 'r', node: 'n', step: 'train', input: {}, key: null, bundle: null }
@@ -16,6 +17,7 @@ async function reasonOf(cancellation: string, wasTerminated: StepPorts['wasTermi
   const ports: StepPorts = {
     ...{ store, storeAt: { uri: 'memory:', project: 'default' }, steps: new Map(), scratchDir: '/', bundleDir: '/' },
     ...{ once: { store, alone: true, later: () => undefined }, follow: unused, tellSession: unused, wasTerminated },
+    times: new StepTimes(),
   }
   const environment = new MockActivityEnvironment({ attempt: 1 })
   let heard: unknown
