@@ -15,7 +15,7 @@ import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/ru
 import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
 import type { RetentionPort } from './routes/retention.ts'
-import type { SessionHost } from '#core/labelling'
+import type { Comment, Instructions, SessionHost } from '#core/labelling'
 import type { BlobRef } from '#core/steps'
 import type { Fire } from '#core/triggers'
 import type { z } from 'zod'
@@ -204,6 +204,10 @@ export interface SessionPort {
   list(): Promise<readonly SessionRecord[]>
   record(id: string): Promise<SessionRecord>
   connect(id: string): Promise<SessionHost>
+  comments(id: string): Promise<readonly Comment[]>
+  comment(id: string, comment: Pick<Comment, 'text' | 'screen' | 'image'>, by: string): Promise<Comment>
+  instructions(id: string): Promise<Instructions>
+  instruct(id: string, instructions: Pick<Instructions, 'text' | 'examples'>, by: string): Promise<Instructions>
 }
 
 export interface ModelPort {

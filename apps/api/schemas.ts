@@ -323,6 +323,13 @@ export const sessionState = z.object({
   humanSeconds: z.number(),
   speedUp: z.number(),
   screensLeft: z.number().nullable(),
+  pace: z
+    .object({ grid: z.number().nullable(), control: z.number().nullable() })
+    .describe('Active seconds an image: on grids, and on control tasks of one image'),
+  secondsLeft: z.number().nullable(),
+  people: z.number(),
+  disagreements: z.number(),
+  classes: z.array(z.string()).readonly(),
 })
 
 export const sessionRecord = z.object({
@@ -334,33 +341,130 @@ export const sessionRecord = z.object({
   classes: z.array(z.string()).readonly(),
   annotator: z.enum(['web', 'simulated']),
   openedAt: z.string().nullable(),
+  task: z.enum(['single', 'multi', 'ordinal']),
+  overlap: z.number().describe('People who judge each image'),
+  targetAccuracy: z.number(),
 })
 
 export const sessionView = sessionRecord.extend({ state: sessionState })
 
+const className = z.string().min(1).max(60)
+
 export const screen = z.object({
   id: z.string(),
-  kind: z.enum(['cluster', 'verify', 'single']),
+  kind: z.enum(['cluster', 'verify', 'single', 'pair']),
   proposed: z.string().nullable(),
   images: z.array(z.string()).readonly(),
   secondGuess: z.array(z.string().nullable()).readonly(),
+  proposals: z.array(z.string()).readonly().exactOptional().describe('Of a pair screen: the class of each image'),
+  pair: z.tuple([z.string(), z.string()]).readonly().exactOptional(),
+  vouches: z.number().exactOptional().describe('Unseen images accepted with this page when it is clean'),
+  asks: z.string().exactOptional().describe('Of several labels an image: the class in question'),
+  requestedBy: z.string().exactOptional(),
 })
 
 export const answer = z.object({
   screen: z.string().min(1).max(64),
-  class: z.string().min(1).max(60).nullable().describe('Class of every image that is not a misfit; null skips'),
+  class: className.nullable().describe('Class of every image that is not a misfit; null skips'),
   misfits: z
     .array(
       z
         .object({
           image: digest,
-          class: z.string().min(1).max(60).nullable(),
-          why: z.enum(['unsure', 'broken']).optional(),
+          class: className.nullable(),
+          why: z.enum(['unsure', 'broken', 'new']).exactOptional(),
+          note: z.string().max(60).exactOptional().describe('A name for the new class'),
         })
         .strict(),
     )
-    .max(48),
+    .max(48)
+    .readonly(),
   activeMs: z.number().nonnegative().finite().nullable().default(null),
+  comment: z.string().min(1).max(2_000).exactOptional(),
+})
+
+/** An answer as it was stored. */
+export const storedAnswer = answer.extend({ annotator: z.string(), at: z.string() })
+
+export const annotatorStats = z.object({
+  annotator: z.string(),
+  screens: z.number(),
+  images: z.number(),
+  misfits: z.number(),
+  activeMs: z.number(),
+  secondsPerImage: z.number().nullable().describe('On grids, as measured; null before any was'),
+  controls: z.object({ images: z.number(), secondsPerImage: z.number().nullable() }),
+  gold: z.object({ shown: z.number(), missed: z.number() }),
+  agreement: z.object({ images: z.number(), equal: z.number() }),
+  lastAt: z.string().nullable(),
+})
+
+export const disagreement = z.object({
+  image: z.string(),
+  votes: z
+    .array(
+      z.object({
+        screen: z.string(),
+        annotator: z.string(),
+        class: z.string().nullable(),
+        why: z.enum(['unsure', 'broken', 'new']).nullable(),
+        proposed: z.string().nullable(),
+        at: z.string(),
+      }),
+    )
+    .readonly(),
+  settled: z.object({ class: z.string(), chance: z.number() }).nullable(),
+})
+
+export const comment = z.object({
+  at: z.string(),
+  by: z.string(),
+  text: z.string(),
+  screen: z.string().nullable(),
+  image: z.string().nullable(),
+})
+
+export const newComment = z.object({
+  text: z.string().trim().min(1).max(2_000),
+  screen: z.string().min(1).max(64).nullable().default(null),
+  image: digest.nullable().default(null),
+})
+
+export const newInstructions = z.object({
+  text: z.string().max(20_000).describe('Markdown'),
+  examples: z.record(className, z.array(digest).max(24).readonly()).default({}).describe('Digests by class'),
+})
+
+export const instructions = z.object({
+  text: z.string(),
+  examples: z.record(z.string(), z.array(z.string()).readonly()),
+  by: z.string().nullable(),
+  at: z.string().nullable(),
+})
+
+export const classChange = z.union([
+  z.object({ add: className }).strict(),
+  z.object({ remove: className, into: className.nullable().default(null) }).strict(),
+])
+
+/** Images to be shown next, or images of one annotator to be looked at again. */
+export const imageRequest = z.union([
+  z
+    .object({
+      images: z.array(digest).min(1).max(5_000).readonly(),
+      proposed: className.nullable().default(null),
+      review: z.boolean().default(false).describe('Also images that people labelled already'),
+    })
+    .strict(),
+  z.object({ annotator: z.string().min(1).max(64), count: z.number().int().min(1).max(5_000).default(96) }).strict(),
+])
+
+export const reasons = z.object({
+  chance: z.number().nullable(),
+  predicted: z.string().nullable(),
+  margin: z.number().nullable(),
+  cluster: z.number().nullable(),
+  neighbours: z.array(z.object({ digest: z.string(), class: z.string(), similarity: z.number() })).readonly(),
 })
 
 export const modelSummary = z.object({

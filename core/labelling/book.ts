@@ -5,7 +5,16 @@ import type { LabellingProblem, PlannedScreen, Round } from './rounds.ts'
 import type { Answer } from './types.ts'
 
 /** Why an image takes part in nothing, by its code in `excluded`. */
-export const REASONS: readonly (string | undefined)[] = [undefined, 'do not know', 'broken', 'skipped']
+export const REASONS: readonly (string | undefined)[] = [
+  undefined,
+  'do not know',
+  'broken',
+  'skipped',
+  'new class',
+  'deleted',
+]
+
+const EXCLUDED = { unsure: 1, broken: 2, new: 4 } as const
 
 /** Skipped screens come back once; the second skip takes an image out. */
 const SKIPS_UNTIL_EXCLUDED = 2
@@ -14,7 +23,11 @@ const SKIPS_UNTIL_EXCLUDED = 2
 export function judgements(
   screen: PlannedScreen,
   answer: Answer,
-): { readonly image: string; readonly class: string | null; readonly why: 'unsure' | 'broken' | 'skipped' | null }[] {
+): {
+  readonly image: string
+  readonly class: string | null
+  readonly why: 'unsure' | 'broken' | 'new' | 'skipped' | null
+}[] {
   const misfits = new Map(answer.misfits.map((misfit) => [misfit.image, misfit]))
   const gold = new Set(screen.gold)
   return screen.images
@@ -65,7 +78,7 @@ export class Book {
       }
       this.seen[image] = 1
       this.label[image] = judgement.class === null ? -1 : this.classIndex.get(judgement.class)!
-      this.excluded[image] = judgement.why === 'unsure' ? 1 : judgement.why === 'broken' ? 2 : 0
+      this.excluded[image] = judgement.why === null ? 0 : EXCLUDED[judgement.why]
     }
   }
 

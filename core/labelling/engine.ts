@@ -24,15 +24,56 @@ import { frozenLabels, Ledger, type Ending } from './ledger.ts'
 import { Planner } from './planner.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace } from './space.ts'
-import type { Answer } from './types.ts'
+import type { Answer, Reasons } from './types.ts'
 
 /** Screens that may still be open when the next round is planned. */
 const LOOK_AHEAD = 2
 
 /** What the session says of one image; the dataset knows the rest of its row. */
-export type FinalLabel = Omit<ImageLabel, 'split' | 'tags' | 'attributes'>
+export type FinalLabel = Omit<ImageLabel, 'split' | 'tags' | 'attributes'> & { readonly tags?: readonly string[] }
 
-export class LabellingEngine {
+/** Decides what people look at next, from the events so far. See E1–E3. */
+export interface Engine {
+  /** Screens that want an answer, in order. */
+  openScreens(): PlannedScreen[]
+  screen(id: string): PlannedScreen | undefined
+  roundOf(screen: string): Round | undefined
+  /** Answers of different people that the screen still wants; 0 when it is closed, or was never planned. */
+  answersWanted(screen: string): number
+  /** @throws {PlatformError} `SCREEN_INVALID` when the answer does not fit its screen. */
+  check(answer: Pick<Answer, 'screen' | 'class' | 'misfits'>): void
+  /** Takes in one event; they come in ascending order of `at`, and after each one `plan` where that is due. */
+  apply(event: SessionEvent): void
+  /** Whether an answer may still be withdrawn: not when labels that rest on it are frozen, judged or final. */
+  mayWithdraw(screen: string): boolean
+  /** Whether it is time to call `plan`. */
+  readonly due: boolean
+  /** @returns null when all open screens must be answered first, or when the session has come to its end. */
+  plan(signal?: AbortSignal): Promise<Round | null>
+  /** Goes on with a round planned before, in another life, instead of planning it again. */
+  adopt(round: Round): void
+  readonly rounds: readonly Round[]
+  /** Number of events taken in. */
+  readonly eventCount: number
+  readonly imageCount: number
+  /** Images that have a label now: from a person, or accepted from the newest prediction. */
+  readonly labelled: number
+  /** The classes that people choose from now. */
+  readonly classes: readonly string[]
+  readonly tally: Tally
+  /** Results of the audits, in their order. */
+  readonly looks: readonly LookResult[]
+  /** How the session ended by itself; null while it goes on. */
+  readonly ending: Ending | null
+  /** Screens that are open or expected; null before the engine can tell. */
+  readonly screensLeft: number | null
+  /** What the session says about every image, ascending by digest. */
+  finalLabels(signal?: AbortSignal): Promise<FinalLabel[]>
+  /** Why the engine thinks what it thinks of an image of this screen. */
+  reasons(screen: string, image: string): Promise<Reasons>
+}
+
+export class LabellingEngine implements Engine {
   /** Set when the next plan needs the answers to all open screens. */
   private awaitsAll = false
 
@@ -79,6 +120,10 @@ export class LabellingEngine {
 
   roundOf(screen: string): Round | undefined {
     return this.ledger.roundOf(screen)
+  }
+
+  answersWanted(screen: string): number {
+    return this.ledger.answersWanted(screen)
   }
 
   /** @throws {PlatformError} `SCREEN_INVALID` when the answer does not fit its screen. */
@@ -151,6 +196,10 @@ export class LabellingEngine {
     return Math.min(book.included, book.labelled + (rounds.at(-1)?.accepted ?? 0))
   }
 
+  get classes(): readonly string[] {
+    return this.ledger.classes
+  }
+
   get tally(): Tally {
     return this.ledger.book.tally
   }
@@ -194,6 +243,11 @@ export class LabellingEngine {
         excluded: REASONS[excluded] ?? null,
       }
     })
+  }
+
+  async reasons(screen: string, image: string): Promise<Reasons> {
+    this.ledger.checkShown(screen, image)
+    return Promise.resolve({ chance: null, predicted: null, margin: null, cluster: null, neighbours: [] })
   }
 
   private async trustedPredictions(signal: AbortSignal | undefined): Promise<Int32Array> {

@@ -7,7 +7,28 @@ import type { StepContext } from '#core/execution'
 import type { annotate, StepInput, StepOutput } from '#core/steps'
 import type { HostSessionOptions } from './host.ts'
 
-export type { Answer, Misfit, Screen, SessionHost, SessionState } from './types.ts'
+export type {
+  AnnotatorStats,
+  Answer,
+  ClassChange,
+  Disagreement,
+  Misfit,
+  Reasons,
+  Screen,
+  SessionHost,
+  SessionLabel,
+  SessionState,
+  Undone,
+  Vote,
+} from './types.ts'
+export {
+  addComment,
+  listComments,
+  readInstructions,
+  writeInstructions,
+  type Comment,
+  type Instructions,
+} from './notes.ts'
 export type { HostSessionOptions } from './host.ts'
 export { verifyCertificate, type CertificateReport, type LookResult } from './certificate.ts'
 export { KEYBOARD_SECONDS } from './cost-model.ts'

@@ -5,7 +5,7 @@ import { PlatformError } from '#core/errors'
 import { Book } from './book.ts'
 import { disputesOf, judgeLook, standingAnswers, type LookResult } from './certificate.ts'
 import { freezeDigest } from './draw.ts'
-import { LOOK_SHARES } from './rounds.ts'
+import { isAboutScreen, LOOK_SHARES } from './rounds.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import type { Answer } from './types.ts'
 
@@ -51,6 +51,16 @@ export class Ledger {
     return this.planned.get(screen)?.round
   }
 
+  /** Answers of different people that the screen still wants; 0 when it is closed, or was never planned. */
+  answersWanted(screen: string): number {
+    return this.planned.has(screen) && !this.standing.has(screen) ? 1 : 0
+  }
+
+  /** The classes that people choose from now. */
+  get classes(): readonly string[] {
+    return this.problem.classes
+  }
+
   isAnswered(round: Round): boolean {
     return round.screens.every((screen) => this.standing.has(screen.id))
   }
@@ -78,8 +88,17 @@ export class Ledger {
         throw invalid(`class "${name}" is none of ${this.problem.classes.join(', ')}`)
   }
 
+  /** @throws {PlatformError} `SCREEN_INVALID` for an image that is not on the screen. */
+  checkShown(screen: string, image: string): void {
+    if (!this.screen(screen)?.images.includes(image)) throw invalid(`image ${image} is not on screen ${screen}`)
+  }
+
   /** Takes in one event; they come in ascending order of `at`. */
   apply(event: SessionEvent): void {
+    if (!isAboutScreen(event)) {
+      this.events.push(event)
+      return
+    }
     const planned = this.planned.get(event.screen)
     if (!planned) return
     this.events.push(event)

@@ -11,10 +11,27 @@
 import type { ObjectStore } from '#core/storage'
 import { CONFIDENCE } from './certificate.ts'
 import { humanSeconds, speedUp } from './cost-model.ts'
-import type { LabellingEngine } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { readEvents, readRounds, recordEvent, recordRound, requestStop } from './records.ts'
-import type { PlannedScreen, Round, SessionEvent } from './rounds.ts'
-import type { Answer, Screen, SessionHost, SessionState } from './types.ts'
+import {
+  isAboutScreen,
+  type AnswerEvent,
+  type PlannedScreen,
+  type Round,
+  type SessionEvent,
+  type WithdrawalEvent,
+} from './rounds.ts'
+import type {
+  AnnotatorStats,
+  Answer,
+  Disagreement,
+  Reasons,
+  Screen,
+  SessionHost,
+  SessionLabel,
+  SessionState,
+  Undone,
+} from './types.ts'
 import { sessionClosed } from './wire.ts'
 
 const SET_ASIDE_MS = 120_000
@@ -43,12 +60,12 @@ export class LocalHost implements SessionHost {
   private storing: Promise<unknown> = Promise.resolve()
   private lastAt = 0
   /** By `screen annotator`: the newest event of this pair. */
-  private readonly newest = new Map<string, SessionEvent>()
+  private readonly newest = new Map<string, AnswerEvent | WithdrawalEvent>()
   private readonly setAside = new Map<string, { annotator: string; untilMs: number }>()
   private wake: (() => void)[] = []
 
   private constructor(
-    private readonly engine: LabellingEngine,
+    private readonly engine: Engine,
     private readonly options: LocalHostOptions,
   ) {
     this.ended = new Promise((resolve, reject) => {
@@ -58,7 +75,7 @@ export class LocalHost implements SessionHost {
   }
 
   /** Brings the engine to where the session was, and plans on from there. */
-  static async start(engine: LabellingEngine, options: LocalHostOptions): Promise<LocalHost> {
+  static async start(engine: Engine, options: LocalHostOptions): Promise<LocalHost> {
     const host = new LocalHost(engine, options)
     const { store, session } = options
     host.replay(await readEvents(store, session), await readRounds(store, session))
@@ -90,25 +107,62 @@ export class LocalHost implements SessionHost {
       const before = this.newest.get(pairOf(answer))
       if (before?.type === 'answer') return
       this.refuseWhenClosed()
-      const { screen, annotator, class: className, misfits, activeMs } = answer
-      const facts = { screen, annotator, class: className, misfits, activeMs }
+      const { screen, annotator, class: className, misfits, activeMs, comment } = answer
+      const said = comment === undefined ? {} : { comment }
+      const facts = { screen, annotator, class: className, misfits, activeMs, ...said }
       await this.keep({ type: 'answer', revision: (before?.revision ?? -1) + 1, ...facts, at: this.stamp() })
     })
     return this.state()
   }
 
-  async undo(annotator: string): Promise<Screen | null> {
+  async undo(annotator: string): Promise<Undone | null> {
     this.refuseWhenClosed()
     return this.inTurn(async () => {
       await this.working
-      const own = [...this.newest.values()].filter((e) => e.annotator === annotator && e.type === 'answer')
+      const own = [...this.newest.values()].flatMap((e) =>
+        e.annotator === annotator && e.type === 'answer' ? [e] : [],
+      )
       const last = own.sort((a, b) => (a.at < b.at ? 1 : -1))[0]
       if (!last || !this.open || !this.engine.mayWithdraw(last.screen)) return null
       const { screen, revision } = last
       await this.keep({ type: 'withdrawal', screen, annotator, revision: revision + 1, at: this.stamp() })
       this.setAside.set(screen, { annotator, untilMs: this.now() + SET_ASIDE_MS })
-      return shown(this.engine.screen(screen)!)
+      return { screen: shown(this.engine.screen(screen)!), answer: last }
     })
+  }
+
+  redo(): Promise<Screen | null> {
+    return Promise.resolve(null)
+  }
+
+  changeClasses(): Promise<SessionState> {
+    return this.state()
+  }
+
+  request(): Promise<SessionState> {
+    return this.state()
+  }
+
+  review(): Promise<SessionState> {
+    return this.state()
+  }
+
+  reasons(screen: string, image: string): Promise<Reasons> {
+    return this.engine.reasons(screen, image)
+  }
+
+  people(): Promise<readonly AnnotatorStats[]> {
+    return Promise.resolve([])
+  }
+
+  disagreements(): Promise<readonly Disagreement[]> {
+    return Promise.resolve([])
+  }
+
+  async *labels(): AsyncIterable<SessionLabel> {
+    const { signal } = this.options
+    for (const { randomDraw: _, ...label } of await this.engine.finalLabels(signal))
+      yield { ...label, annotators: [], at: null }
   }
 
   state(): Promise<SessionState> {
@@ -133,6 +187,11 @@ export class LocalHost implements SessionHost {
       humanSeconds: seconds,
       speedUp: speedUp(engine.labelled, secondsInAll),
       screensLeft: engine.screensLeft,
+      pace: { grid: null, control: null },
+      secondsLeft: null,
+      people: new Set([...this.newest.values()].flatMap((e) => (e.type === 'answer' ? [e.annotator] : []))).size,
+      disagreements: 0,
+      classes: engine.classes,
     }
   }
 
@@ -156,7 +215,7 @@ export class LocalHost implements SessionHost {
 
   // Answers.
 
-  private async keep(event: SessionEvent): Promise<void> {
+  private async keep(event: AnswerEvent | WithdrawalEvent): Promise<void> {
     const stored = await recordEvent(this.options.store, this.options.session, event)
     this.newest.set(pairOf(event), event)
     if (!stored) return
@@ -168,7 +227,7 @@ export class LocalHost implements SessionHost {
 
   private isOpen({ id }: PlannedScreen): boolean {
     const published = (this.engine.roundOf(id)?.number ?? Infinity) <= this.published
-    return published && !this.waiting.some((event) => event.screen === id && event.type === 'answer')
+    return published && !this.waiting.some((event) => event.type === 'answer' && event.screen === id)
   }
 
   private isFreeFor(screen: string, annotator: string): boolean {
@@ -232,7 +291,7 @@ export class LocalHost implements SessionHost {
     }
     adoptDue()
     for (const event of events) {
-      this.newest.set(pairOf(event), event)
+      if (isAboutScreen(event)) this.newest.set(pairOf(event), event)
       this.lastAt = Math.max(this.lastAt, Date.parse(event.at))
       if (this.published === rounds.length) this.waiting.push(event)
       else {
@@ -268,8 +327,8 @@ export class LocalHost implements SessionHost {
 }
 
 /** What annotators get to see of a planned screen. */
-function shown({ id, kind, proposed, images, secondGuess }: PlannedScreen): Screen {
-  return { id, kind, proposed, images, secondGuess }
+function shown({ gold: _gold, control: _control, ...screen }: PlannedScreen): Screen {
+  return screen
 }
 
 function pairOf({ screen, annotator }: { screen: string; annotator: string }): string {

@@ -10,8 +10,11 @@
 import { PlatformError } from '#core/errors'
 import type { annotate, StepOutput } from '#core/steps'
 import { canonicalJson, namesUnder, type ObjectKey, type ObjectStore } from '#core/storage'
-import type { Round, SessionEvent } from './rounds.ts'
+import { isAboutScreen, type Round, type SessionEvent } from './rounds.ts'
 import type { SessionState } from './types.ts'
+
+/** Objects read at a time: a bucket answers in tens of milliseconds, and a session has thousands. */
+const READS_AT_ONCE = 32
 
 export interface SessionRecord {
   readonly id: string
@@ -23,6 +26,11 @@ export interface SessionRecord {
   readonly classes: readonly string[]
   readonly annotator: 'web' | 'simulated'
   readonly targetAccuracy: number
+  /** As in the policy; `single` and 1 where left out. */
+  readonly task?: 'single' | 'multi' | 'ordinal'
+  readonly overlap?: number
+  /** Of the pipeline, in Markdown. */
+  readonly instructions?: string
   /** ISO 8601. */
   readonly openedAt: string
 }
@@ -73,8 +81,13 @@ export async function stopRequested(store: ObjectStore, session: string): Promis
   return (await store.head(stopKey(session))) !== null
 }
 
+/** Outcomes of earlier releases lack what states did not have then. */
 export async function readOutcome(store: ObjectStore, session: string): Promise<SessionOutcome | null> {
-  return readJson<SessionOutcome>(store, `sessions/${session}/outcome.json`)
+  const outcome = await readJson<SessionOutcome>(store, `sessions/${session}/outcome.json`)
+  if (!outcome || 'classes' in outcome.state) return outcome
+  const { classes } = await sessionRecord(store, session)
+  const since = { pace: { grid: null, control: null }, secondsLeft: 0, people: 0, disagreements: 0, classes }
+  return { ...outcome, state: { ...since, ...(outcome.state as SessionState) } }
 }
 
 /** @returns the outcome that holds: this one, or the one that an earlier life recorded. */
@@ -89,17 +102,16 @@ export async function recordOutcome(
 
 /** @returns false when this annotator has answered this revision of the screen before. */
 export async function recordEvent(store: ObjectStore, session: string, event: SessionEvent): Promise<boolean> {
+  if (!isAboutScreen(event)) return createJson(store, `${answersOf(session)}changes/${event.at}.json`, event)
   const { screen, annotator, revision } = event
   const suffix = revision === 0 ? '' : `@${revision}`
   return createJson(store, `${answersOf(session)}${screen}-${encodeURIComponent(annotator)}${suffix}.json`, event)
 }
 
-/** All answers and withdrawals, in their order. */
+/** All events, in their order. */
 export async function readEvents(store: ObjectStore, session: string): Promise<SessionEvent[]> {
-  const events: SessionEvent[] = []
   const prefix = answersOf(session)
-  for await (const { key } of store.list(prefix))
-    if (/^\d/.test(key.slice(prefix.length))) events.push((await readJson<SessionEvent>(store, key))!)
+  const events = await readAll<SessionEvent>(store, prefix, (name) => /^(\d|changes\/)/.test(name))
   return events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
 }
 
@@ -109,9 +121,7 @@ export async function recordRound(store: ObjectStore, session: string, round: Ro
 
 /** The rounds planned so far, ascending. */
 export async function readRounds(store: ObjectStore, session: string): Promise<Round[]> {
-  const rounds: Round[] = []
-  for await (const { key } of store.list(roundsOf(session))) rounds.push((await readJson<Round>(store, key))!)
-  return rounds
+  return readAll<Round>(store, roundsOf(session), () => true)
 }
 
 const recordKey = (session: string): ObjectKey => `sessions/${session}/record.json`
@@ -119,8 +129,21 @@ const stopKey = (session: string): ObjectKey => `sessions/${session}/stop.json`
 const answersOf = (session: string): string => `annotations/${session}/`
 const roundsOf = (session: string): string => `annotations/${session}/rounds/`
 
-async function createJson(store: ObjectStore, key: ObjectKey, value: unknown): Promise<boolean> {
+/** @returns false when something is there already. */
+export async function createJson(store: ObjectStore, key: ObjectKey, value: unknown): Promise<boolean> {
   return store.create(key, Buffer.from(canonicalJson(value)))
+}
+
+/** All values beneath a prefix whose remaining name is wanted, in the order of their keys. */
+export async function readAll<T>(store: ObjectStore, prefix: string, wanted: (name: string) => boolean): Promise<T[]> {
+  const keys: ObjectKey[] = []
+  for await (const { key } of store.list(prefix)) if (wanted(key.slice(prefix.length))) keys.push(key)
+  const values: T[] = []
+  for (let from = 0; from < keys.length; from += READS_AT_ONCE) {
+    const read = await Promise.all(keys.slice(from, from + READS_AT_ONCE).map((key) => readJson<T>(store, key)))
+    values.push(...read.filter((value): value is Awaited<T> & T => value !== null))
+  }
+  return values
 }
 
 async function readJson<T>(store: ObjectStore, key: ObjectKey): Promise<T | null> {

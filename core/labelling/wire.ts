@@ -7,12 +7,24 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
+import { Readable } from 'node:stream'
 import type { AddressInfo } from 'node:net'
 import { Agent, fetch } from 'undici'
 import { PlatformError, toPlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import { readLease, type ObjectStore } from '#core/storage'
 import { readOutcome, sessionRecord, type SessionOutcome } from './records.ts'
-import type { Answer, Screen, SessionHost, SessionState } from './types.ts'
+import type {
+  AnnotatorStats,
+  Answer,
+  ClassChange,
+  Disagreement,
+  Reasons,
+  Screen,
+  SessionHost,
+  SessionLabel,
+  SessionState,
+  Undone,
+} from './types.ts'
 
 /** What the lease of a session tells those who may read the store. */
 export interface HostAddress {
@@ -77,6 +89,22 @@ async function answerCall(host: SessionHost | null, token: string, request: Inco
   if (!host) throw new PlatformError('SESSION_HOST_UNAVAILABLE', 'the session is being opened; wait a moment')
   const body = await bodyOf(request)
   switch (request.url) {
+    case '/redo':
+      return host.redo(...(body as [string]))
+    case '/changeClasses':
+      return host.changeClasses(...(body as [ClassChange, string]))
+    case '/request':
+      return host.request(...(body as [string[], string | null, string, boolean | undefined]))
+    case '/review':
+      return host.review(...(body as [string, number, string]))
+    case '/reasons':
+      return host.reasons(...(body as [string, string]))
+    case '/people':
+      return host.people()
+    case '/disagreements':
+      return host.disagreements(...(body as [string | null, number]))
+    case '/labels':
+      return collect(host.labels())
     case '/next':
       return host.next(...(body as [string, number]))
     case '/submit':
@@ -90,6 +118,12 @@ async function answerCall(host: SessionHost | null, token: string, request: Inco
     default:
       throw new PlatformError('INVALID_INPUT', `the session host knows no call ${request.url}`)
   }
+}
+
+async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const value of values) all.push(value)
+  return all
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
@@ -132,8 +166,16 @@ function closedSession(session: string, { state }: SessionOutcome): SessionHost 
     next: () => Promise.resolve([]),
     submit: refuse,
     undo: refuse,
+    redo: refuse,
+    changeClasses: refuse,
+    request: refuse,
+    review: refuse,
+    reasons: refuse,
     state: () => Promise.resolve(state),
     stop: () => Promise.resolve(state),
+    people: () => Promise.resolve([]),
+    disagreements: () => Promise.resolve([]),
+    labels: () => Readable.from([]),
   }
 }
 
@@ -153,8 +195,46 @@ class RemoteHost implements SessionHost {
     return this.call('submit', (host) => host.submit(answer), [answer])
   }
 
-  undo(annotator: string): Promise<Screen | null> {
+  undo(annotator: string): Promise<Undone | null> {
     return this.call('undo', (host) => host.undo(annotator), [annotator])
+  }
+
+  redo(annotator: string): Promise<Screen | null> {
+    return this.call('redo', (host) => host.redo(annotator), [annotator])
+  }
+
+  changeClasses(change: ClassChange, by: string): Promise<SessionState> {
+    return this.call('changeClasses', (host) => host.changeClasses(change, by), [change, by])
+  }
+
+  request(
+    images: readonly string[],
+    proposed: string | null,
+    by: string,
+    review: boolean = false,
+  ): Promise<SessionState> {
+    const args = [images, proposed, by, review] as const
+    return this.call('request', (host) => host.request(...args), args)
+  }
+
+  review(annotator: string, count: number, by: string): Promise<SessionState> {
+    return this.call('review', (host) => host.review(annotator, count, by), [annotator, count, by])
+  }
+
+  reasons(screen: string, image: string): Promise<Reasons> {
+    return this.call('reasons', (host) => host.reasons(screen, image), [screen, image])
+  }
+
+  people(): Promise<readonly AnnotatorStats[]> {
+    return this.call('people', (host) => host.people(), [])
+  }
+
+  disagreements(after: string | null, count: number): Promise<readonly Disagreement[]> {
+    return this.call('disagreements', (host) => host.disagreements(after, count), [after, count])
+  }
+
+  async *labels(): AsyncIterable<SessionLabel> {
+    yield* await this.call('labels', (host) => collect(host.labels()), [])
   }
 
   state(): Promise<SessionState> {
@@ -166,7 +246,11 @@ class RemoteHost implements SessionHost {
   }
 
   /** Calls the host that was last seen; where it is gone, the one that holds the lease now, or the ended session. */
-  private async call<T>(method: string, onEnded: (host: SessionHost) => Promise<T>, args: unknown[]): Promise<T> {
+  private async call<T>(
+    method: string,
+    onEnded: (host: SessionHost) => Promise<T>,
+    args: readonly unknown[],
+  ): Promise<T> {
     const known = this.address
     if (known) {
       const answer = await this.ask<T>(known, method, args)
@@ -187,7 +271,11 @@ class RemoteHost implements SessionHost {
     )
   }
 
-  private async ask<T>({ url, token }: HostAddress, method: string, args: unknown[]): Promise<T | typeof UNREACHED> {
+  private async ask<T>(
+    { url, token }: HostAddress,
+    method: string,
+    args: readonly unknown[],
+  ): Promise<T | typeof UNREACHED> {
     const response = await fetch(`${url}/${method}`, {
       dispatcher: toHosts,
       method: 'POST',

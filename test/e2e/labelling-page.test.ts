@@ -103,6 +103,11 @@ describe('a sitting', () => {
     humanSeconds: 0,
     speedUp: 0,
     screensLeft: null,
+    pace: { grid: null, control: null },
+    secondsLeft: null,
+    people: 0,
+    disagreements: 0,
+    classes: [],
   }
 
   /** A server whose screens and answers a test sees. */

@@ -36,7 +36,20 @@ import type { ApiPorts, IdentityPort, TriggerPort } from '../../apps/api/ports.t
 import type { BatchView, EndpointDetail, ModelDetail, Principal, SessionRecord } from '../../apps/api/schemas.ts'
 import { triggerNotFound } from '#core/triggers'
 import { createMemoryStore, sha256Hex, type ObjectStore } from '#core/storage'
-import type { Answer, Screen, SessionHost, SessionState } from '#core/labelling'
+import type {
+  AnnotatorStats,
+  Answer,
+  ClassChange,
+  Comment,
+  Disagreement,
+  Instructions,
+  Reasons,
+  Screen,
+  SessionHost,
+  SessionLabel,
+  SessionState,
+  Undone,
+} from '#core/labelling'
 
 export const CLASSES = ['scratch', 'dent', 'pit', 'stain', 'crack', 'clean'] as const
 export const RUN = 'image-classifier-1'
@@ -97,6 +110,13 @@ async function drawImages(perClass: number): Promise<readonly DrawnImage[]> {
 /** Plays the process that owns a session: hands out the screens it was given, in order, and keeps the answers. */
 export class FakeSession implements SessionHost {
   readonly answers: Omit<Answer, 'at'>[] = []
+  readonly withdrawn: Omit<Answer, 'at'>[] = []
+  readonly requests: Parameters<SessionHost['request']>[] = []
+  classes: string[] = [...CLASSES]
+  stats: AnnotatorStats[] = []
+  disputed: Disagreement[] = []
+  readonly comments: Comment[] = []
+  instructions: Instructions = { text: '', examples: {}, by: null, at: null }
   status: SessionState['status'] = 'open'
   /** Set to make the next submissions fail. */
   trouble: PlatformError | null = null
@@ -121,11 +141,62 @@ export class FakeSession implements SessionHost {
     return this.state()
   }
 
-  async undo(): Promise<Screen | null> {
+  async undo(): Promise<Undone | null> {
     const withdrawn = this.answers.pop()
-    if (!withdrawn) return null
+    const screen = this.screens.find(({ id }) => id === withdrawn?.screen)
+    if (!withdrawn || !screen) return null
     this.status = 'open'
-    return this.screens.find(({ id }) => id === withdrawn.screen) ?? null
+    this.withdrawn.push(withdrawn)
+    return { screen, answer: { ...withdrawn, at: '2026-03-02T10:00:00.000Z' } }
+  }
+
+  async redo(): Promise<Screen | null> {
+    const again = this.withdrawn.pop()
+    if (!again) return null
+    await this.submit(again)
+    return this.screens.find(({ id }) => id === again.screen) ?? null
+  }
+
+  async changeClasses(change: ClassChange): Promise<SessionState> {
+    if ('add' in change) this.classes.push(change.add)
+    else this.classes = this.classes.filter((name) => name !== change.remove)
+    return this.state()
+  }
+
+  async request(...asked: Parameters<SessionHost['request']>): Promise<SessionState> {
+    this.requests.push(asked)
+    return this.state()
+  }
+
+  review(): Promise<SessionState> {
+    return this.state()
+  }
+
+  async reasons(): Promise<Reasons> {
+    const neighbours = this.screens[0]!.images.slice(0, 8).map((digest) => ({ digest, class: 'dent', similarity: 0.9 }))
+    return { chance: 0.93, predicted: 'dent', margin: 0.4, cluster: 3, neighbours }
+  }
+
+  async people(): Promise<readonly AnnotatorStats[]> {
+    return this.stats
+  }
+
+  async disagreements(): Promise<readonly Disagreement[]> {
+    return this.disputed
+  }
+
+  async *labels(): AsyncIterable<SessionLabel> {
+    for (const { screen, class: name, annotator } of this.answers)
+      for (const digest of this.screens.find(({ id }) => id === screen)!.images)
+        yield {
+          digest,
+          label: name,
+          origin: 'human',
+          humanSeen: true,
+          excluded: null,
+          annotators: [annotator],
+          at: '2026-03-02T10:00:00.000Z',
+        }
   }
 
   async state(): Promise<SessionState> {
@@ -144,6 +215,11 @@ export class FakeSession implements SessionHost {
       humanSeconds,
       speedUp: humanSeconds ? (labelled * 1.93) / humanSeconds : 0,
       screensLeft: this.screens.length - this.answers.length,
+      pace: { grid: null, control: null },
+      secondsLeft: null,
+      people: new Set(this.answers.map(({ annotator }) => annotator)).size,
+      disagreements: this.disputed.length,
+      classes: this.classes,
     }
   }
 
@@ -386,6 +462,9 @@ const SESSION_RECORD: SessionRecord = {
   classes: [...CLASSES],
   annotator: 'web',
   openedAt: '2026-03-02T10:00:05.000Z',
+  task: 'single',
+  overlap: 1,
+  targetAccuracy: 0.98,
 }
 
 const MODEL: ModelDetail = {
@@ -523,6 +602,21 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
       async connect(id) {
         if (id !== SESSION) throw new PlatformError('SESSION_NOT_FOUND', `no session "${id}"`)
         return session
+      },
+      async comments() {
+        return session.comments
+      },
+      async comment(_id, comment, by) {
+        const stored = { ...comment, by, at: '2026-03-02T10:00:00.000Z' }
+        session.comments.push(stored)
+        return stored
+      },
+      async instructions() {
+        return session.instructions
+      },
+      async instruct(_id, instructions, by) {
+        session.instructions = { ...instructions, by, at: '2026-03-02T10:00:00.000Z' }
+        return session.instructions
       },
     },
     models: {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LabellingEngine } from '../../../core/labelling/engine.ts'
 import { humanSeconds } from '../../../core/labelling/cost-model.ts'
-import type { PlannedScreen, SessionEvent } from '../../../core/labelling/rounds.ts'
+import type { AnswerEvent, PlannedScreen, SessionEvent } from '../../../core/labelling/rounds.ts'
 import { simulatedAnswer } from '../../../core/labelling/simulate.ts'
 import { makeBlobs, uniforms, type Blobs } from './blobs.ts'
 
@@ -206,7 +206,7 @@ describe('the labelling engine', () => {
     const blobs = makeBlobs(EASY)
     const { engine, events } = await play(blobs, truthfully, (played) => played.events.length === 3)
     const [labelled, seconds] = [engine.labelled, humanSeconds(engine.tally)]
-    const { screen, annotator } = events.at(-1)!
+    const { screen, annotator } = events.at(-1) as AnswerEvent
     const size = engine.screen(screen)!.images.length
     engine.apply({ type: 'withdrawal', screen, annotator, revision: 1, at: timeOf(3) })
     expect(engine.openScreens()[0]!.id).toBe(screen)
@@ -220,7 +220,7 @@ describe('the labelling engine', () => {
       truthfully,
       ({ engine: e }) => e.rounds.at(-1)!.purpose === 'audit',
     )
-    expect(engine.mayWithdraw(events.at(-1)!.screen)).toBe(false)
+    expect(engine.mayWithdraw((events.at(-1) as AnswerEvent).screen)).toBe(false)
     expect(engine.mayWithdraw(engine.openScreens()[0]!.id)).toBe(true)
   })
 
