@@ -1,15 +1,23 @@
 /** The body of `cluster-embeddings`: groups look-alikes, so that people judge a screen of them at once. */
 
 import type { StepContext } from '#core/execution'
-import { breathe, matrix, pca, project, readMatrixFile, type Matrix } from '#core/inference'
+import { breathe, evenlySpaced, matrix, pca, project, readMatrixFile } from '#core/inference'
+import type { Matrix, Pca, StopOptions } from '#core/inference'
 import type { BlobRef, Clusters, clusterEmbeddings as step, StepInput } from '#core/steps'
 import { blobFile, putBlob, readBlob, type ObjectStore } from '#core/storage'
 import { kMeans } from './k-means.ts'
 
 const LOOK_DIMS = 128
+const LOOK_SAMPLE = 20_000
 const IMAGES_PER_CLUSTER = 40
+const ROWS_PER_READ = 32_768
 
-/** @throws {PlatformError} `CLUSTERING_TOO_FEW_IMAGES` when k exceeds the number of images. */
+/**
+ * Memory does not grow with the number of images but for 20 bytes of each: embeddings are read in blocks, and a large set is clustered
+ * by a sample of 256 images a cluster.
+ *
+ * @throws {PlatformError} `CLUSTERING_TOO_FEW_IMAGES` when k exceeds the number of images.
+ */
 export async function clusterEmbeddings(
   { embeddings, k, seed }: StepInput<typeof step>,
   ctx: StepContext,
@@ -17,10 +25,15 @@ export async function clusterEmbeddings(
   const { images, dims } = embeddings
   const { signal } = ctx
   const file = await blobFile(ctx.store, embeddings.matrix, ctx.scratchDir)
-  const vectors = await readMatrixFile(file, { rows: images, cols: dims })
+  const read = (only: Int32Array): Promise<Matrix> => readMatrixFile(file, { rows: images, cols: dims, only })
   ctx.progress({ done: 0, unit: 'passes', note: 'finding the main directions' })
-  const looks = await lookSpace(vectors, { signal })
+  const space = await lookSpaceOf(await read(evenlySpaced(images, LOOK_SAMPLE)), { signal })
   const clusters = k ?? defaultClusters(images)
+  const looks = {
+    rows: images,
+    cols: space.found.components.cols,
+    read: async (only: Int32Array) => inLookSpace(await read(only), space, { signal }),
+  }
   const { assignment } = await kMeans(looks, {
     k: clusters,
     seed,
@@ -28,7 +41,7 @@ export async function clusterEmbeddings(
     signal,
     onIteration: (done, total) => ctx.progress({ done, total, unit: 'passes', note: `${clusters} clusters` }),
   })
-  const centroids = meansOf(vectors, assignment, clusters)
+  const centroids = await meansOf(read, assignment, { clusters, dims, signal })
   return {
     kind: 'clusters',
     embeddings,
@@ -51,17 +64,28 @@ export async function loadClusters(
 }
 
 /**
- * Embeddings in the coordinates where look-alikes lie closest together: at most 128 principal components, each divided
- * by the square root of its standard deviation (half way to whitening). Compare directions there, not lengths.
- *
- * @returns [n, ≤ 128].
+ * The coordinates in which look-alikes lie closest together: at most 128 principal components, each divided by the square
+ * root of its standard deviation (half way to whitening). Compare directions there, not lengths.
  */
-export async function lookSpace(embeddings: Matrix, { signal }: { signal?: AbortSignal } = {}): Promise<Matrix> {
-  const found = await pca(embeddings, Math.min(LOOK_DIMS, embeddings.rows), { signal })
+export interface LookSpace {
+  readonly found: Pca
+  /** What each component is multiplied by. */
+  readonly scale: Float64Array
+}
+
+export async function lookSpaceOf(sample: Matrix, options: StopOptions = {}): Promise<LookSpace> {
+  const found = await pca(sample, Math.min(LOOK_DIMS, sample.rows), { ...options, sampleRows: LOOK_SAMPLE })
   const floor = 1e-6 * Math.max(found.variances[0]!, 1e-12)
-  const scale = found.variances.map((variance) => Math.max(variance, floor) ** -0.25)
-  await breathe(signal)
-  return project(embeddings, found, { scale, signal })
+  return { found, scale: found.variances.map((variance) => Math.max(variance, floor) ** -0.25) }
+}
+
+/** @returns [n, ≤ 128]. */
+export function inLookSpace(
+  embeddings: Matrix,
+  { found, scale }: LookSpace,
+  options: StopOptions = {},
+): Promise<Matrix> {
+  return project(embeddings, found, { scale, ...options })
 }
 
 /** A screen's worth of images each; never more clusters than images. */
@@ -70,13 +94,22 @@ export function defaultClusters(images: number): number {
   return Math.min(Math.max(wanted, 20), 1500, images)
 }
 
-function meansOf(m: Matrix, assignment: Int32Array, k: number): Matrix {
-  const out = matrix(k, m.cols)
-  const sizes = new Int32Array(k)
+async function meansOf(
+  read: (only: Int32Array) => Promise<Matrix>,
+  assignment: Int32Array,
+  { clusters, dims, signal }: { clusters: number; dims: number; signal: AbortSignal },
+): Promise<Matrix> {
+  const out = matrix(clusters, dims)
+  const sizes = new Int32Array(clusters)
   for (const cluster of assignment) sizes[cluster]!++
-  for (let i = 0; i < m.rows; i++) {
-    const cluster = assignment[i]!
-    for (let j = 0; j < m.cols; j++) out.data[cluster * m.cols + j]! += m.data[i * m.cols + j]! / sizes[cluster]!
+  for (let start = 0; start < assignment.length; start += ROWS_PER_READ) {
+    await breathe(signal)
+    const count = Math.min(ROWS_PER_READ, assignment.length - start)
+    const block = await read(Int32Array.from({ length: count }, (_, i) => start + i))
+    for (let i = 0; i < count; i++) {
+      const cluster = assignment[start + i]!
+      for (let j = 0; j < dims; j++) out.data[cluster * dims + j]! += block.data[i * dims + j]! / sizes[cluster]!
+    }
   }
   return out
 }

@@ -1,5 +1,13 @@
 /** Groups of look-alike images. */
 
-export { clusterEmbeddings, defaultClusters, loadClusters, lookSpace } from './cluster-embeddings.ts'
-export { kMeans, nearest, type Clustering, type KMeansOptions } from './k-means.ts'
+export {
+  clusterEmbeddings,
+  defaultClusters,
+  inLookSpace,
+  loadClusters,
+  lookSpaceOf,
+  type LookSpace,
+} from './cluster-embeddings.ts'
+export { kMeans, type Clustering, type KMeansOptions, type RowSource } from './k-means.ts'
+export { nearest, openNearest, type Nearest } from './nearest.ts'
 export { seededRandom, type Random } from './random.ts'

@@ -2,15 +2,24 @@
  * Groups image embeddings so that people label one representative per look, not near-duplicates.
  *
  * Lloyd's k-means. Seeds are drawn as in k-means++ (Arthur & Vassilvitskii, SODA 2007), in a few rounds of many draws
- * each instead of k rounds of one (Bahmani et al., VLDB 2012). Distances run in ONNX Runtime, in the calling thread and
- * in pieces well under a second. Cost O(n·k·d) per iteration: 60,000 × 128 with k = 1,000 in 0.3 s on one core. The same
- * embeddings, k and seed always give the same clusters.
+ * each instead of k rounds of one (Bahmani et al., VLDB 2012). Large sets are clustered by at most 256 evenly spaced rows
+ * a cluster, as FAISS does by default (Johnson, Douze & Jégou, 2017), and all rows are assigned in one last pass: memory
+ * holds the sample and 12 bytes a row, however many rows there are. Cost O(n·k·d) per pass. The same rows, k and seed
+ * always give the same clusters, with any number of threads.
  */
 
 import { PlatformError } from '#core/errors'
-import { breathe, matrix, OnnxGraph, openOnnxSession, rowsOf, selectRows, type Matrix } from '#core/inference'
-import type { InferenceSession } from '#core/inference'
+import { breathe, evenlySpaced, matrix, rowsOf, selectRows, type Matrix, type SessionPool } from '#core/inference'
+import { nearest, openNearest, squaredNorms, type Nearest } from './nearest.ts'
 import { seededRandom, type Random } from './random.ts'
+
+/** Rows that need not be in memory all at once. */
+export interface RowSource {
+  readonly rows: number
+  readonly cols: number
+  /** @param indices - ascending. */
+  read(indices: Int32Array): Promise<Matrix>
+}
 
 export interface KMeansOptions {
   /** Number of clusters, 1 ≤ k ≤ n. */
@@ -19,6 +28,8 @@ export interface KMeansOptions {
   readonly iterations?: number
   /** Compares directions only: rows and centroids are scaled to unit length. */
   readonly spherical?: boolean
+  /** Rows per cluster that the clusters are made of, where there are more. */
+  readonly rowsPerCluster?: number
   readonly signal?: AbortSignal
   readonly onIteration?: (done: number, total: number) => void
 }
@@ -33,95 +44,133 @@ export interface Clustering {
 }
 
 const SEEDING_ROUNDS = 24
+/** Seeds are drawn from so many evenly spaced rows, or from 32 for each where that is more. */
+const MIN_SEEDING_ROWS = 20_000
+const SEEDING_ROWS_PER_CLUSTER = 32
 /** Stops when fewer than one row in a thousand changes its cluster. */
 const SETTLED_SHARE = 1e-3
-const CHUNK_VALUES = 4_000_000
+const ROWS_PER_READ = 32_768
+/** Values added up between two looks at the abort signal. */
+const VALUES_PER_BREATH = 16_000_000
 
 /**
  * @param embeddings - float32, shape [n, d], row-major; rows need not be unit length.
  * @throws {PlatformError} `CLUSTERING_TOO_FEW_IMAGES` when k > n.
  */
-export async function kMeans(embeddings: Matrix, options: KMeansOptions): Promise<Clustering> {
-  const { k, seed, iterations = 12, signal, onIteration } = options
-  const n = embeddings.rows
-  if (k > n)
+export async function kMeans(embeddings: Matrix | RowSource, options: KMeansOptions): Promise<Clustering> {
+  const { k, rowsPerCluster = 256, iterations = 12, onIteration } = options
+  const source = 'data' in embeddings ? rowsInMemory(embeddings) : embeddings
+  const { rows, cols } = source
+  if (k > rows)
     throw new PlatformError(
       'CLUSTERING_TOO_FEW_IMAGES',
-      `k=${k} exceeds the ${n} images in the version; lower k or add images`,
-      { k, images: n },
+      `k=${k} exceeds the ${rows} images in the version; lower k or add images`,
+      { k, images: rows },
     )
-  const points = options.spherical ? unitRows(embeddings) : embeddings
-  const random = seededRandom(seed)
-  let centroids = await seedCentroids(points, k, random, signal)
-  let previous: Int32Array = new Int32Array(n).fill(-1)
-  for (let done = 1; ; done++) {
-    const { assignment, distances } = await nearest(points, centroids, { signal })
-    fillEmptyClusters(assignment, distances, k)
-    const changed = assignment.reduce((count, cluster, i) => count + (cluster === previous[i] ? 0 : 1), 0)
-    onIteration?.(done, iterations)
-    if (done >= iterations || changed <= SETTLED_SHARE * n)
-      return { assignment, centroids, inertia: distances.reduce((sum, d) => sum + d, 0) }
-    previous = assignment
-    centroids = meansOf(points, assignment, k)
-    if (options.spherical) centroids = unitRows(centroids)
-  }
-}
-
-/** The nearest centroid of each row, and the squared distance to it. */
-export async function nearest(
-  points: Matrix,
-  centroids: Matrix,
-  { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<{ assignment: Int32Array; distances: Float64Array }> {
-  session ??= openOnnxSession(nearestModel())
-  const opened = await session
-  const offsets = Float32Array.from(squaredNorms(centroids), (norm) => -norm / 2)
-  const norms = squaredNorms(points)
-  const assignment = new Int32Array(points.rows)
-  const distances = new Float64Array(points.rows)
-  const step = Math.max(64, Math.floor(CHUNK_VALUES / centroids.rows))
-  for (let start = 0; start < points.rows; start += step) {
-    await breathe(signal)
-    const piece = rowsOf(points, start, Math.min(points.rows, start + step))
-    const found = await opened.run({
-      points: { type: 'float32', data: piece.data, dims: [piece.rows, piece.cols] },
-      centroids: { type: 'float32', data: centroids.data, dims: [centroids.rows, centroids.cols] },
-      offsets: { type: 'float32', data: offsets, dims: [centroids.rows] },
+  const sampled = Math.min(rows, rowsPerCluster * k)
+  const passes = iterations + (sampled < rows ? 1 : 0)
+  const pool = await openNearest(sampled * k * cols)
+  try {
+    const whole = 'data' in embeddings && sampled === rows && !options.spherical
+    const points = whole ? embeddings : await gather(source, evenlySpaced(rows, sampled), options)
+    const found = await lloyd(pool, points, {
+      ...options,
+      iterations,
+      onIteration: (done) => onIteration?.(done, passes),
     })
-    assignment.set(found.cluster!.data as Int32Array, start)
-    const similarity = found.similarity!.data as Float32Array
-    for (let i = 0; i < piece.rows; i++) distances[start + i] = Math.max(0, norms[start + i]! - 2 * similarity[i]!)
+    if (sampled === rows) return found
+    const all = await assignAll(pool, source, found.centroids, options)
+    onIteration?.(passes, passes)
+    return all
+  } finally {
+    await pool.close()
   }
-  return { assignment, distances }
 }
 
-let session: Promise<InferenceSession> | undefined
+async function lloyd(
+  pool: SessionPool,
+  points: Matrix,
+  { k, seed, iterations, spherical, signal, onIteration }: KMeansOptions & { iterations: number },
+): Promise<Clustering> {
+  const norms = squaredNorms(points)
+  let centroids = await seedCentroids(pool, points, { k, random: seededRandom(seed), signal })
+  let previous: Int32Array = new Int32Array(points.rows).fill(-1)
+  for (let done = 1; ; done++) {
+    const found = await nearest(pool, points, centroids, { norms, signal })
+    fillEmptyClusters(found, k)
+    const { assignment } = found
+    let changed = 0
+    for (let i = 0; i < assignment.length; i++) if (assignment[i] !== previous[i]) changed++
+    onIteration?.(done, iterations)
+    if (done >= iterations || changed <= SETTLED_SHARE * points.rows)
+      return { assignment, centroids, inertia: sumOf(found.distances) }
+    previous = assignment
+    centroids = await meansOf(points, assignment, k, signal)
+    if (spherical) toUnitRows(centroids)
+  }
+}
 
-/** |x − c|² is least where x·c − |c|²/2 is largest, which is one product and an ArgMax. */
-function nearestModel(): Uint8Array {
-  const graph = new OnnxGraph('nearest centroid')
-  const points = graph.input('points', 'float32', ['N', 'D'])
-  const centroids = graph.input('centroids', 'float32', ['K', 'D'])
-  const offsets = graph.input('offsets', 'float32', ['K'])
-  const similarity = graph.node('Gemm', [points, centroids, offsets], { transB: 1 })
-  const cluster = graph.node('ArgMax', [similarity], { axis: 1, keepdims: 0 })
-  const axes = graph.constant('axes', BigInt64Array.of(1n), [1])
-  graph.output('cluster', 'int32', ['N'], graph.node('Cast', [cluster], { to: 6 }))
-  graph.output('similarity', 'float32', ['N'], graph.node('ReduceMax', [similarity, axes], { keepdims: 0 }))
-  return graph.toBytes()
+/** The cluster of every row, a block of rows in memory at a time. */
+async function assignAll(
+  pool: SessionPool,
+  source: RowSource,
+  centroids: Matrix,
+  options: KMeansOptions,
+): Promise<Clustering> {
+  const all = { assignment: new Int32Array(source.rows), distances: new Float64Array(source.rows) }
+  for (let start = 0; start < source.rows; start += ROWS_PER_READ) {
+    const count = Math.min(ROWS_PER_READ, source.rows - start)
+    const block = await gather(
+      source,
+      Int32Array.from({ length: count }, (_, i) => start + i),
+      options,
+    )
+    const { assignment, distances } = await nearest(pool, block, centroids, { signal: options.signal })
+    all.assignment.set(assignment, start)
+    all.distances.set(distances, start)
+  }
+  fillEmptyClusters(all, centroids.rows)
+  return { assignment: all.assignment, centroids, inertia: sumOf(all.distances) }
+}
+
+/** A copy of these rows, read in blocks; of unit length where directions count. */
+async function gather(source: RowSource, indices: Int32Array, { spherical, signal }: KMeansOptions): Promise<Matrix> {
+  const out = matrix(indices.length, source.cols)
+  for (let start = 0; start < indices.length; start += ROWS_PER_READ) {
+    await breathe(signal)
+    const block = await source.read(indices.subarray(start, start + ROWS_PER_READ))
+    out.data.set(block.data, start * source.cols)
+    if (spherical) toUnitRows(rowsOf(out, start, start + block.rows))
+  }
+  return out
+}
+
+function rowsInMemory(m: Matrix): RowSource {
+  return { rows: m.rows, cols: m.cols, read: (indices) => Promise.resolve(selectRows(m, indices)) }
+}
+
+interface SeedingOptions {
+  readonly k: number
+  readonly random: Random
+  readonly signal: AbortSignal | undefined
 }
 
 /** Draws k distinct rows, each round in proportion to the squared distance from those drawn in earlier rounds. */
-async function seedCentroids(points: Matrix, k: number, random: Random, signal?: AbortSignal): Promise<Matrix> {
+async function seedCentroids(pool: SessionPool, all: Matrix, { k, random, signal }: SeedingOptions): Promise<Matrix> {
+  const drawnFrom = Math.max(MIN_SEEDING_ROWS, SEEDING_ROWS_PER_CLUSTER * k)
+  const points = all.rows > drawnFrom ? selectRows(all, evenlySpaced(all.rows, drawnFrom)) : all
+  const norms = squaredNorms(points)
+  const distancesTo = async (rows: readonly number[]): Promise<Float64Array> =>
+    (await nearest(pool, points, selectRows(points, rows), { norms, signal })).distances
   const chosen = [Math.floor(random() * points.rows)]
-  let distances = (await nearest(points, selectRows(points, chosen), { signal })).distances
+  const distances = await distancesTo(chosen)
   const perRound = Math.ceil((k - 1) / SEEDING_ROUNDS)
   while (chosen.length < k) {
     const fresh = drawDistinct(distances, Math.min(perRound, k - chosen.length), random, chosen)
     chosen.push(...fresh)
     if (chosen.length === k) break
-    const toFresh = (await nearest(points, selectRows(points, fresh), { signal })).distances
-    distances = distances.map((d, i) => Math.min(d, toFresh[i]!))
+    const toFresh = await distancesTo(fresh)
+    for (let i = 0; i < distances.length; i++) distances[i] = Math.min(distances[i]!, toFresh[i]!)
   }
   return selectRows(points, chosen)
 }
@@ -130,7 +179,7 @@ async function seedCentroids(points: Matrix, k: number, random: Random, signal?:
 function drawDistinct(weights: Float64Array, count: number, random: Random, taken: readonly number[]): number[] {
   const cumulative = new Float64Array(weights.length)
   let total = 0
-  weights.forEach((weight, i) => (cumulative[i] = total += weight))
+  for (let i = 0; i < weights.length; i++) cumulative[i] = total += weights[i]!
   const known = new Set(taken)
   const drawn: number[] = []
   for (let tries = 0; drawn.length < count && tries < 20 * count && total > 0; tries++) {
@@ -156,7 +205,7 @@ function firstAbove(values: Float64Array, x: number): number {
 }
 
 /** Gives each empty cluster the row that lies farthest from its centroid, out of a cluster that keeps others. */
-function fillEmptyClusters(assignment: Int32Array, distances: Float64Array, k: number): void {
+function fillEmptyClusters({ assignment, distances }: Nearest, k: number): void {
   const sizes = new Int32Array(k)
   for (const cluster of assignment) sizes[cluster]!++
   const empty = Array.from({ length: k }, (_, c) => c).filter((c) => sizes[c] === 0)
@@ -176,33 +225,31 @@ function fillEmptyClusters(assignment: Int32Array, distances: Float64Array, k: n
 }
 
 /** The mean of each cluster's rows, [k, d]. */
-function meansOf(points: Matrix, assignment: Int32Array, k: number): Matrix {
-  const d = points.cols
-  const sums = new Float64Array(k * d)
+async function meansOf(points: Matrix, assignment: Int32Array, k: number, signal?: AbortSignal): Promise<Matrix> {
+  const { data, cols } = points
+  const sums = new Float64Array(k * cols)
   const sizes = new Float64Array(k)
+  const rowsPerBreath = Math.ceil(VALUES_PER_BREATH / cols)
   for (let i = 0; i < points.rows; i++) {
+    if (i % rowsPerBreath === 0) await breathe(signal)
     const cluster = assignment[i]!
     sizes[cluster]!++
-    for (let j = 0; j < d; j++) sums[cluster * d + j]! += points.data[i * d + j]!
+    for (let j = 0; j < cols; j++) sums[cluster * cols + j]! += data[i * cols + j]!
   }
-  return matrix(
-    k,
-    d,
-    Float32Array.from(sums, (sum, at) => sum / sizes[Math.floor(at / d)]!),
-  )
+  const means = matrix(k, cols)
+  for (let at = 0; at < sums.length; at++) means.data[at] = sums[at]! / sizes[Math.floor(at / cols)]!
+  return means
 }
 
-function unitRows(m: Matrix): Matrix {
+/** In place; rows of zeros stay. */
+function toUnitRows(m: Matrix): void {
   const norms = squaredNorms(m)
-  return matrix(
-    m.rows,
-    m.cols,
-    m.data.map((x, at) => x / Math.sqrt(norms[Math.floor(at / m.cols)]! || 1)),
-  )
+  for (let i = 0; i < m.rows; i++) {
+    const length = Math.sqrt(norms[i]! || 1)
+    for (let at = i * m.cols; at < (i + 1) * m.cols; at++) m.data[at]! /= length
+  }
 }
 
-function squaredNorms(m: Matrix): Float64Array {
-  const norms = new Float64Array(m.rows)
-  for (let i = 0; i < m.rows; i++) for (let j = 0; j < m.cols; j++) norms[i]! += m.data[i * m.cols + j]! ** 2
-  return norms
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }

@@ -35,12 +35,12 @@ export type ThreadReply =
     }
 
 /**
- * @param threads - sessions at work side by side, each with its own copy of the model.
+ * @param threads - sessions at work side by side, each with its own copy of the model; 0: one in the calling thread.
  * @throws {PlatformError} `INVALID_INPUT` when the model does not load.
  */
 export async function openSessionPool(model: Uint8Array, { threads = 2 } = {}): Promise<SessionPool> {
   const entry = entryPoint('session-thread')
-  if (!existsSync(entry)) return inCallingThread(model)
+  if (threads === 0 || !existsSync(entry)) return inCallingThread(model)
   const opening = await Promise.allSettled(Array.from({ length: threads }, () => openThread(entry, model)))
   const opened = opening.filter((o) => o.status === 'fulfilled').map((o) => o.value)
   const failure = opening.find((o) => o.status === 'rejected')

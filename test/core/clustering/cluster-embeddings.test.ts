@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { clusterEmbeddings, defaultClusters, loadClusters, lookSpace } from '#core/clustering'
+import { clusterEmbeddings, defaultClusters, inLookSpace, loadClusters, lookSpaceOf } from '#core/clustering'
 import { matrix } from '#core/inference'
 import type { Embeddings } from '#core/steps'
 import { createMemoryStore, putBlob, type ObjectStore } from '#core/storage'
@@ -62,9 +62,9 @@ it('the space of looks has at most 128 dimensions, and evens out directions half
     wide.data[2 * i] = 100 * Math.sin(i)
     wide.data[2 * i + 1] = Math.cos(i)
   }
-  const looks = await lookSpace(wide)
+  const looks = await inLookSpace(wide, await lookSpaceOf(wide))
   const spread = (axis: number) => Math.sqrt(looks.data.reduce((s, x, at) => (at % 2 === axis ? s + x * x : s), 0))
   // Standard deviations of 100 : 1 become 10 : 1.
   expect(spread(0) / spread(1)).toBeCloseTo(10, 1)
-  expect((await lookSpace(matrix(200, 300))).cols).toBe(128)
+  expect((await lookSpaceOf(matrix(200, 300))).scale).toHaveLength(128)
 })
