@@ -300,6 +300,11 @@ export const CATALOGUE = {
     remedy: 'Give a model from uint8 [N, H, W, 3] to float32 [N, d].',
     ...user,
   },
+  EMBEDDER_TOO_FEW_IMAGES: {
+    when: 'A version has fewer training images than an embedder can be trained on.',
+    remedy: 'Add images, or use a fitted embedder.',
+    ...failed,
+  },
   SESSION_NOT_FOUND: {
     when: 'No labelling session has this id.',
     remedy: 'List them with `gyre annotate list`.',
@@ -316,6 +321,26 @@ export const CATALOGUE = {
     ...unavailable,
   },
   SCREEN_INVALID: { when: 'An answer does not fit the screen it answers.', remedy: 'Reload the page.', ...user },
+  CERTIFICATE_NOT_FOUND: {
+    when: 'No certificate has this id, and no session or dataset of this name has one.',
+    remedy: 'List them with `gyre annotate certificates`.',
+    ...missing,
+  },
+  CERTIFICATE_REQUIRED: {
+    when: 'A training wants certified labels, and no certificate promises as much of this version.',
+    remedy: 'Label until they are certified, or lower requireCertificate.',
+    ...failed,
+  },
+  CERTIFICATE_INVALID: {
+    when: 'A certificate does not agree with the labels, rounds and answers in the store, or with its signature.',
+    remedy: 'See what does not agree with `gyre annotate verify CERT`; restore the store from a backup.',
+    ...failed,
+  },
+  SIGNING_KEY_UNUSABLE: {
+    when: 'The key that certificates are signed with is no Ed25519 key in PEM.',
+    remedy: 'Make one with `openssl genpkey -algorithm ed25519`.',
+    ...user,
+  },
   TOO_FEW_LABELS: {
     when: 'A step needs more labelled images than the version has.',
     remedy: 'Label more images first.',
@@ -374,6 +399,11 @@ export const CATALOGUE = {
     ...unavailable,
   },
   JOB_NOT_FOUND: { when: 'No job has this name.', remedy: 'Start the step again.', ...missing },
+  TRAINER_MISSING: {
+    when: 'There is no Python with torch, numpy and onnx, or no image with a trainer.',
+    remedy: 'Make an environment with `gyre trainer install`, or set GYRE_TRAINER_PYTHON or GYRE_IMAGE_TRAINER.',
+    ...failed,
+  },
   MODEL_NOT_FOUND: {
     when: 'No model has this name, version or alias.',
     remedy: 'List them with `gyre model list`.',

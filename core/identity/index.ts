@@ -19,3 +19,14 @@ export { createSecret, matches, parseSecret, type Secret } from './secrets.ts'
 export { readSettings, saveSettings, type Settings } from './settings.ts'
 export { createDoorkeeper, type Doorkeeper } from './trusted.ts'
 export { addUser, listUsers, revokeUser, setRole, type User } from './users.ts'
+export {
+  createSigningKey,
+  fingerprintOf,
+  isSignedBy,
+  listSigningKeys,
+  openSigningKey,
+  publishSigningKey,
+  type PublishedKey,
+  type Signature,
+  type SigningKey,
+} from './signing-key.ts'

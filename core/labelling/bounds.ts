@@ -55,6 +55,10 @@ function farBelow(mean: number, variance: number): number {
 }
 
 /**
+ * Clopper and Pearson's bound. It also holds where some gold misfits are easier to overlook than others, for the mean of
+ * their chances: the count of such unequal trials has no heavier lower tail than the binomial of their mean, up to one
+ * below its mean (Hoeffding, 1956, theorem 4). Where `missed` is not that far below, nothing is ruled out.
+ *
  * @param missed - gold misfits that were overlooked, out of `shown`.
  * @returns the largest miss rate that such luck does not rule out at level `alpha`; 1 when nothing was shown.
  */
@@ -66,7 +70,7 @@ export function missRateBound(missed: number, shown: number, alpha: number): num
     if (binomialTail(missed, shown, middle) > alpha) low = middle
     else high = middle
   }
-  return high
+  return missed <= shown * high - 1 ? high : 1
 }
 
 export interface Check {
@@ -121,4 +125,25 @@ export function errorsBound(check: Check, alpha: number): number {
     else high = middle - 1
   }
   return low
+}
+
+/** How a set of labels differs from one of which something is known. */
+export interface Changed {
+  /** Labelled before and after, and not alike. */
+  readonly changed: number
+  readonly added: number
+  readonly removed: number
+}
+
+/**
+ * What is known of the number of wrong labels after labels were changed, added and removed: each that was changed or added
+ * may be wrong, and each that was removed may have been right.
+ */
+export function carry(
+  { labelled, wrongAtMost }: { readonly labelled: number; readonly wrongAtMost: number },
+  { changed, added, removed }: Changed,
+): { readonly labelled: number; readonly wrongAtMost: number; readonly atLeast: number } {
+  const left = labelled - removed + added
+  const wrong = Math.min(left, wrongAtMost + changed + added)
+  return { labelled: left, wrongAtMost: wrong, atLeast: left === 0 ? 1 : 1 - wrong / left }
 }

@@ -30,7 +30,8 @@ export {
   type Instructions,
 } from './notes.ts'
 export type { HostSessionOptions } from './host.ts'
-export { verifyCertificate, type CertificateReport, type LookResult } from './certificate.ts'
+export type { CertificateReport, LookResult } from './certificate.ts'
+export { verifyCertificate } from './verify.ts'
 export { KEYBOARD_SECONDS } from './cost-model.ts'
 export {
   listSessions,

@@ -29,6 +29,7 @@ export interface LookPlan {
  */
 export function planLook(options: {
   readonly look: number
+  readonly place?: number | undefined
   readonly population: number
   readonly target: number
   readonly expected: number
@@ -36,7 +37,7 @@ export function planLook(options: {
   readonly goldAvailable: number
 }): LookPlan | null {
   const { population, target, expected } = options
-  const alpha = alphasOf(options.look)
+  const alpha = alphasOf(options)
   const tolerated = Math.floor((1 - target) * population + 1e-9)
   // A smaller sample would leave more errors than may be left, if as many are there as expected.
   const least = expected > 0 ? Math.max(16, Math.floor(population - tolerated / expected)) : 16

@@ -48,8 +48,15 @@ describe('bounds', () => {
     expect(missRateBound(3, 3, 0.05)).toBe(1)
   })
 
-  it('one miss in two gold misfits bounds the miss rate where 1 − p² is α', () => {
-    expect(missRateBound(1, 2, 0.05)).toBeCloseTo(Math.sqrt(0.95), 9)
+  it('one miss in three gold misfits bounds the miss rate m where (1 − m)² (1 + 2m) is α', () => {
+    const m = missRateBound(1, 3, 0.05)
+    expect((1 - m) ** 2 * (1 + 2 * m)).toBeCloseTo(0.05, 9)
+  })
+
+  it('a count of misses that is not one below its mean rules nothing out: unequal chances can have a heavier tail', () => {
+    expect(missRateBound(1, 2, 0.05)).toBe(1)
+    // Chances of 1 and 0.9: one miss at most with 0.1; of two equal chances of their mean, 0.95, with less.
+    expect(binomialTail(1, 2, 0.95)).toBeLessThan(0.1)
   })
 
   it('a drawn sample of 2 of 4 with one wrong label finds none with chance 1/2, and with misses more often', () => {

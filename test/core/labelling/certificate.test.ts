@@ -31,12 +31,23 @@ const audited = round(1, 'audit', [screen('1', ['a', 'b', 'x'], ['x']), screen('
 const byClass = new Map([['cat', 100]])
 
 describe('the chance of error', () => {
-  it('is spent over four looks and amounts to 5 %', () => {
-    const total = [1, 2, 3, 4].reduce((sum, look) => sum + alphasOf(look).errors + alphasOf(look).gold, 0)
-    expect(total).toBeCloseTo(0.05, 12)
-    expect(alphasOf(1).errors).toBeCloseTo(0.02, 12)
-    expect(alphasOf(1).gold).toBeCloseTo(0.005, 12)
-    expect(alphasOf(5)).toEqual({ errors: 0, gold: 0 })
+  const spentOn = (name: Parameters<typeof alphasOf>[0]): number => alphasOf(name).errors + alphasOf(name).gold
+
+  it('is spent over all places of a line, however many there will be, and amounts to 5 %', () => {
+    const places = Array.from({ length: 10_000 }, (_, i) => spentOn({ look: 1, place: i + 1 }))
+    const total = places.reduce((sum, share) => sum + share, 0)
+    expect(total).toBeLessThan(0.05)
+    // What is left after k places beyond the third is an eighth of it over k.
+    expect(0.05 - total).toBeCloseTo(0.05 / 8 / 9_997, 9)
+    expect(places.every((share, i) => share > 0 && (i === 0 || share < places[i - 1]!))).toBe(true)
+    expect(alphasOf({ look: 1, place: 1 }).errors).toBeCloseTo(0.02, 12)
+    expect(alphasOf({ look: 3, place: 1 }).gold).toBeCloseTo(0.005, 12)
+  })
+
+  it('of looks without a place was spent over the four of their session', () => {
+    expect([1, 2, 3, 4].reduce((sum, look) => sum + spentOn({ look }), 0)).toBeCloseTo(0.05, 12)
+    expect(alphasOf({ look: 5 })).toEqual({ errors: 0, gold: 0 })
+    for (const number of [1, 2, 3]) expect(spentOn({ look: number })).toBe(spentOn({ look: 1, place: number }))
   })
 })
 
@@ -67,7 +78,7 @@ describe('a look', () => {
     ])
     const look = judgeLook(audit, [audited], standing, byClass)
     expect(look).toMatchObject({ found: 0, takenOut: 0, skipped: 0, gold: { shown: 2, missed: 0 } })
-    const alpha = alphasOf(1)
+    const alpha = alphasOf(audit)
     const missRate = missRateBound(0, 2, alpha.gold)
     expect(look.gold.missRateAtMost).toBe(missRate)
     const bound = errorsBound({ population: 100, sample: 4, found: 0, missRate }, alpha.errors)
