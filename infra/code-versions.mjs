@@ -15,6 +15,7 @@ const BODIES = {
   'collect-garbage': 'retention',
   'delete-image': 'retention',
   'verify-dataset': 'retention',
+  'train-embedder': 'self-supervised',
   'embed-images': 'embedding',
   'cluster-embeddings': 'clustering',
   'index-neighbours': 'neighbours',
@@ -27,6 +28,13 @@ const BODIES = {
   'prove-endpoint': 'serving',
   'collect-captured': 'serving',
   'run-batch-task': 'batch',
+}
+
+/** What a body's job runs beside its module. */
+const PROGRAMS = {
+  'self-supervised': ['gyre_trainer', 'networks', 'onnx_file', 'self_supervised', 'views'].map(
+    (name) => `apps/trainer/${name}.py`,
+  ),
 }
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
@@ -58,7 +66,7 @@ export async function codeVersions(root) {
     })
     const hash = createHash('sha256').update(lockfile)
     const parts = { 'package-lock.json': sha256(lockfile) }
-    for (const file of Object.keys(metafile.inputs).sort()) {
+    for (const file of [...Object.keys(metafile.inputs), ...(PROGRAMS[name] ?? [])].sort()) {
       const bytes = readFileSync(path.join(root, file))
       hash.update(file).update('\0').update(bytes)
       parts[file] = sha256(bytes)

@@ -6,7 +6,15 @@ import path from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { ServiceHost } from '#core/compute'
-import { codeVersion, runAsJob, runContainer, runInThread, ThreadPool, type BodyRequest } from '#core/execution'
+import {
+  codeVersion,
+  runAsJob,
+  runContainer,
+  runInThread,
+  runTraining,
+  ThreadPool,
+  type BodyRequest,
+} from '#core/execution'
 import { requestStop } from '#core/labelling'
 import { createLogger, type Logger } from '#core/log'
 import * as steps from '#core/steps'
@@ -36,6 +44,8 @@ export interface Composition {
   readonly warm: RunBody
   readonly asJob: RunBody
   readonly asContainer: RunBody
+  /** Programs of `apps/trainer`. */
+  readonly asTraining: RunBody
   /** Steps that deserve a Pod on a cluster, and a thread on one machine. */
   readonly inThreadOrJob: RunBody
   readonly log: Logger
@@ -63,7 +73,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const { namespace } = config.temporal
   const client = new Client({ connection, namespace, dataConverter: dataConverter(config.temporal) })
   const store = await openStore(config.store.uri, { project: config.store.project })
-  const { jobHost, services } = await openPorts(config, store, log)
+  const { jobHost, trainer, services } = await openPorts(config, store, log)
   const inThread: RunBody = (request, hooks) => runInThread(request, hooks, log)
   const asJob: RunBody = (request, hooks) => runAsJob(request, hooks, jobHost)
   const pool = new ThreadPool({ log })
@@ -113,6 +123,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     warm,
     asJob,
     asContainer: (request, hooks) => runContainer(request, hooks, { jobs: jobHost.jobs, store, check: inThread }),
+    asTraining: (request, hooks) => runTraining(request, hooks, { jobs: jobHost.jobs, store, inThread, trainer }),
     inThreadOrJob: (request, hooks) =>
       config.compute === 'kubernetes' && !namesLocalFile(request) ? asJob(request, hooks) : inThread(request, hooks),
     log,

@@ -22,7 +22,7 @@ const WAITING_SESSIONS = 16
 export function createComputeWorker(
   queue: 'gyre-cpu' | 'gyre-gpu',
   config: WorkerConfig,
-  { connection, stepPorts, inThread, warm, asJob, asContainer, inThreadOrJob }: Composition,
+  { connection, stepPorts, inThread, warm, asJob, asContainer, asTraining, inThreadOrJob }: Composition,
 ): Promise<Worker> {
   return Worker.create({
     connection,
@@ -32,7 +32,7 @@ export function createComputeWorker(
     activities: {
       ...datasetActivities(stepPorts, inThread),
       ...labellingActivities(stepPorts, inThread, inThreadOrJob),
-      ...trainingActivities(stepPorts, inThread, asJob),
+      ...trainingActivities(stepPorts, { inThread, asJob, asTraining }),
       ...registryActivities(stepPorts, inThread),
       ...servingActivities(stepPorts, inThread),
       ...batchActivities(stepPorts, inThread),

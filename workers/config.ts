@@ -9,6 +9,7 @@ import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
 import { readNotifySettings, type NotifySettings } from '#core/notify'
 import { readSettings } from '#core/settings'
+import type { TrainerSettings } from './trainer.ts'
 import { heartbeats, temporalSettings, type TemporalSettings } from '../infra/temporal/index.ts'
 
 const schema = z.object({
@@ -29,6 +30,10 @@ const schema = z.object({
   GYRE_KUBE_QUEUE: z.string().optional(),
   GYRE_IMAGE_WORKER: z.string().default(''),
   GYRE_IMAGE_INFERENCE: z.string().default(''),
+  /** With Python, torch and the programs of `apps/trainer`. */
+  GYRE_IMAGE_TRAINER: z.string().default(''),
+  /** A Python of this machine that has torch; found where left out. */
+  GYRE_TRAINER_PYTHON: z.string().default(''),
   /** The address of endpoints for their clients, where it is not that of the gateway's Service. */
   GYRE_ENDPOINT_URL: z.string().optional(),
   /** The S3 server's address as Pods reach it. */
@@ -67,6 +72,7 @@ export interface WorkerConfig {
   readonly services: 'process' | 'kubernetes'
   /** Used where one of the two above says so. */
   readonly cluster: ClusterOptions
+  readonly trainer: TrainerSettings
   readonly endpointUrl: string | null
   readonly queues: readonly ('pipeline' | 'cpu' | 'gpu')[]
   /** Null: no probes are answered. */
@@ -94,6 +100,11 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     gatewayUrl: values.GYRE_GATEWAY_URL,
     compute: values.GYRE_COMPUTE,
     services: values.GYRE_SERVICES,
+    trainer: {
+      image: values.GYRE_IMAGE_TRAINER,
+      python: values.GYRE_TRAINER_PYTHON,
+      venv: path.join(state, 'trainer'),
+    },
     endpointUrl: values.GYRE_ENDPOINT_URL ?? null,
     cluster: {
       ...(values.KUBECONFIG && { kubeconfig: values.KUBECONFIG }),

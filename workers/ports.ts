@@ -1,14 +1,17 @@
 /** Which adapters stand behind the ports: processes of this machine, or a cluster. */
 
 import { createProcessJobRunner, createProcessServiceHost, type ServiceHost } from '#core/compute'
-import { entryPoint, type JobHost } from '#core/execution'
+import { entryPoint, type JobHost, type TrainingHost } from '#core/execution'
 import type { Logger } from '#core/log'
 import type { ObjectStore } from '#core/storage'
 import type { WorkerConfig } from './config.ts'
+import { trainerInImage, trainerOfThisMachine } from './trainer.ts'
 
 export interface ComputePorts {
   /** Runs built-in steps as jobs. */
   readonly jobHost: JobHost
+  /** How programs of `apps/trainer` are started there. */
+  readonly trainer: TrainingHost['trainer']
   readonly services: ServiceHost
 }
 
@@ -24,6 +27,10 @@ export async function openPorts(config: WorkerConfig, store: ObjectStore, log: L
             store,
             command: [process.execPath, entryPoint('job')],
           },
+    trainer: (program) =>
+      config.compute === 'kubernetes'
+        ? trainerInImage(program, config.trainer.image)
+        : trainerOfThisMachine(program, config.trainer),
     services:
       cluster && config.services === 'kubernetes'
         ? cluster.services()

@@ -13,6 +13,8 @@ export type FakeProgram = (io: {
   readonly stop: AbortSignal
   /** Writes a file to the folder of outputs. */
   write(file: string, bytes: Uint8Array): void
+  /** What the job's checkpoint holds (J5); none where the specification names none. */
+  readonly checkpoint: { read(): Uint8Array | null; write(bytes: Uint8Array): void } | null
   print(line: string): void
   complain(line: string): void
 }) => Promise<number>
@@ -28,6 +30,7 @@ export function createFakeJobRunner(
   store: ObjectStore = createMemoryStore(),
 ): FakeJobRunner {
   const jobs = new Map<string, FakeJob>()
+  const checkpoints = new Map<string, Uint8Array>()
   const find = (name: string): FakeJob | undefined => {
     checkJobName(name)
     return jobs.get(name)
@@ -40,7 +43,7 @@ export function createFakeJobRunner(
       const former = find(spec.name)
       if (former && former.specSha256 !== digestJson(spec)) throw jobConflict(spec.name)
       if (former && former.outcome?.kind !== 'interrupted') return
-      jobs.set(spec.name, new FakeJob(spec, programs[spec.command[0] ?? ''], inputs, store))
+      jobs.set(spec.name, new FakeJob(spec, programs[spec.command[0] ?? ''], inputs, store, checkpoints))
     },
     wait: async (name, options) => {
       const job = find(name)
@@ -53,9 +56,10 @@ export function createFakeJobRunner(
       const said = job ? [...job.output, ...job.errors] : []
       return said.slice(Math.max(0, said.length - lines))
     },
-    remove: async (name) => {
+    remove: async (name, { keepCheckpoint = false } = {}) => {
       await find(name)?.cancel()
       jobs.delete(name)
+      if (!keepCheckpoint) checkpoints.delete(name)
     },
     restart: () => {
       for (const job of jobs.values()) job.end(OWNER_LOST)
@@ -80,6 +84,8 @@ class FakeJob {
     program: FakeProgram | undefined,
     readonly inputs: Readonly<Record<string, Uint8Array>>,
     readonly store: ObjectStore,
+    /** Of all jobs, by name. */
+    readonly checkpoints: Map<string, Uint8Array>,
   ) {
     this.specSha256 = digestJson(spec)
     this.#after(spec.timeoutMs, () => {
@@ -127,10 +133,20 @@ class FakeJob {
       inputs: this.inputs,
       stop: this.#stop.signal,
       write: (file, bytes) => this.#written.set(file, bytes),
+      checkpoint: this.#checkpoint(),
       print: tell(this.output),
       complain: tell(this.errors),
     })
     this.end(await this.#harvest(code))
+  }
+
+  #checkpoint(): { read(): Uint8Array | null; write(bytes: Uint8Array): void } | null {
+    const { name, checkpoint } = this.spec
+    if (checkpoint === undefined) return null
+    return {
+      read: () => this.checkpoints.get(name) ?? null,
+      write: (bytes) => void this.checkpoints.set(name, bytes),
+    }
   }
 
   async #harvest(code: number | null): Promise<JobOutcome> {

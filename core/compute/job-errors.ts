@@ -13,8 +13,8 @@ export function checkJobName(name: string): void {
 }
 
 /** Names of inputs and outputs are plain file names, so that none of them leaves its folder. */
-export function checkFileNames({ name, inputs = {}, outputs = [] }: JobSpec): void {
-  for (const file of [...Object.keys(inputs), ...outputs])
+export function checkFileNames({ name, inputs = {}, outputs = [], checkpoint }: JobSpec): void {
+  for (const file of [...Object.keys(inputs), ...outputs, ...(checkpoint === undefined ? [] : [checkpoint])])
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(file))
       throw new PlatformError(
         'INVALID_INPUT',

@@ -8,6 +8,8 @@
  *     as interrupted, and may be started again. Where they do, the next owner adopts it by name.
  * J4  Files go in and out by content: `inputs` lie in the folder $GYRE_INPUT before the command starts, and what the
  *     command left of `outputs` in the folder $GYRE_OUTPUT is a blob of the store before the outcome is known.
+ * J5  A checkpoint outlives what befalls its job: the file `checkpoint` that the command left in the folder $GYRE_CHECKPOINTS,
+ *     written whole, lies there again when the job is started once more, until somebody removes it with the job.
  */
 
 export interface JobSpec {
@@ -23,6 +25,8 @@ export interface JobSpec {
   readonly inputs?: Readonly<Record<string, string>>
   /** Names of files to keep, however the command ended; one that is not there is left out. */
   readonly outputs?: readonly string[]
+  /** The name of one file, by which a job that is started again goes on (J5); it then has $GYRE_CHECKPOINTS. */
+  readonly checkpoint?: string
   readonly timeoutMs: number
   /** Between SIGTERM and SIGKILL, so that a trainer can write its checkpoint. */
   readonly graceMs: number
@@ -96,6 +100,10 @@ export interface JobRunner {
   cancel(name: string): Promise<void>
   /** The last lines of what it wrote to standard error and output, for a person. */
   logTail(name: string, lines: number): Promise<readonly string[]>
-  /** Forgets a job; one that still runs is cancelled first. Starting its name again begins anew. */
-  remove(name: string): Promise<void>
+  /**
+   * Forgets a job; one that still runs is cancelled first. Starting its name again begins anew.
+   *
+   * @param options - `keepCheckpoint`: that start shall find the checkpoint (J5).
+   */
+  remove(name: string, options?: { readonly keepCheckpoint?: boolean }): Promise<void>
 }

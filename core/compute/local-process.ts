@@ -5,11 +5,11 @@
  * `<directory>/<name>/<generation>/` holds `spec.json` (what, and whose), `process.json` (its guard), `stdout.log`,
  * `stderr.log`, `cancelled.json` and, last, `outcome.json`; the JSON files are create-only. Creating a generation's
  * `spec.json` decides who runs it (J1); a new generation begins only after the former one was interrupted (J3).
- * While it runs, `in`, `out` and `scratch` are its folders (J4).
+ * While it runs, `in`, `out` and `scratch` are its folders (J4). `<directory>/<name>/checkpoints` belongs to all generations (J5).
  */
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { open, readdir, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,6 +24,7 @@ import type { JobOutcome, JobRunner, JobSpec, WaitOptions } from './jobs.ts'
 import { OWNER_LOST, outcomeOf, outcomeOfTimeout } from './outcomes.ts'
 import { identifyProcess, isAlive, sendSignal, thisProcess, type ProcessIdentity } from './process-identity.ts'
 
+const CHECKPOINTS = 'checkpoints'
 /** How often a waiter looks at the files of a job. */
 const POLL_MS = 50
 /** The longest time that a timer of Node can wait. */
@@ -125,15 +126,22 @@ class ProcessJobRunner implements JobRunner {
     return [...output, ...errors].slice(-lines)
   }
 
-  async remove(name: string): Promise<void> {
+  async remove(name: string, { keepCheckpoint = false } = {}): Promise<void> {
     await this.cancel(name)
-    await rm(path.join(this.directory, name), { recursive: true, force: true })
+    const folder = path.join(this.directory, name)
+    const kept = await readdir(path.join(folder, CHECKPOINTS)).catch(() => [])
+    const isKept = keepCheckpoint && kept.length > 0
+    const gone = isKept ? (await readdir(folder)).filter((entry) => entry !== CHECKPOINTS) : ['.']
+    for (const entry of gone) await rm(path.join(folder, entry), { recursive: true, force: true })
   }
 
   /** Starts the guard and hands it the job. */
   async #spawn(job: Generation, spec: JobSpec): Promise<void> {
     const folders = this.#folders(job)
     await folders.furnish(this.store, spec)
+    const checkpoints = path.join(this.directory, spec.name, CHECKPOINTS)
+    if (spec.checkpoint !== undefined) await mkdir(checkpoints, { recursive: true })
+    const env = { ...folders.env, ...(spec.checkpoint === undefined ? {} : { GYRE_CHECKPOINTS: checkpoints }) }
     const out = await open(this.#file(job, 'stdout.log'), 'w')
     const err = await open(this.#file(job, 'stderr.log'), 'w')
     // Leads a group of its own: Ctrl-C in the owner's terminal is for the owner to act on.
@@ -150,7 +158,7 @@ class ProcessJobRunner implements JobRunner {
     const identity = identifyProcess(guard.pid ?? 0)
     if (identity) await this.#create(`${job.key}/process.json`, identity)
     // Only now does the command begin: whoever finds it running finds its process too.
-    pipe.write(`${JSON.stringify({ command: spec.command, env: { ...folders.env, ...spec.env } })}\n`)
+    pipe.write(`${JSON.stringify({ command: spec.command, env: { ...env, ...spec.env } })}\n`)
     void ended.then((end) => this.#record(job, spec, guard, end))
   }
 

@@ -212,6 +212,11 @@ export const CATALOGUE = {
     remedy: 'Give a folder, or a whole .zip, .tar or .tar.gz file; name the format with `--format`.',
     ...user,
   },
+  ANNOTATIONS_UNREADABLE: {
+    when: 'A file of annotations is none of Label Studio (JSON) or CVAT (XML for images), or is not whole.',
+    remedy: 'Export it again: from Label Studio as JSON, from CVAT as "CVAT for images 1.1".',
+    ...user,
+  },
   EXPORT_TARGET_IN_USE: {
     when: 'The target of an export holds other files, or an export of another version or format.',
     remedy: 'Name a folder that is new or empty, or a .tar file that does not exist.',

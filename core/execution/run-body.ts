@@ -10,6 +10,7 @@ import type { PlanContainer } from '#core/plan'
 import type { StepDefinition } from '#core/steps'
 import type { Progress, StepContext } from './context.ts'
 import { runItems, type ItemBody } from './run-items.ts'
+import { LAY_OUT, TAKE } from './run-training.ts'
 import { runUserStep, userItemBody } from './run-user-step.ts'
 
 export interface BodyRequest {
@@ -66,6 +67,8 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'collect-garbage': async () => (await import('#core/retention')).runCollection,
   'delete-image': async () => (await import('#core/retention')).runDeletion,
   'verify-dataset': async () => (await import('#core/retention')).runVerification,
+  [LAY_OUT]: async () => (await import('#core/self-supervised')).layOutTraining,
+  [TAKE]: async () => (await import('#core/self-supervised')).takeEmbedder,
   'embed-images': async () => (await import('#core/embedding')).embedImages,
   'cluster-embeddings': async () => (await import('#core/clustering')).clusterEmbeddings,
   'index-neighbours': async () => (await import('#core/neighbours')).indexNeighbours,

@@ -44,7 +44,8 @@ export function jobNameOf(run: string, node: string): string {
  * next attempt finds the job ended and harvests again; a run that is resumed starts anew.
  *
  * @throws {PlatformError} `JOB_INTERRUPTED`, to be tried again. The reason of the signal when it aborts; the job is then
- *   cancelled and forgotten, or, on `HandOver`, left to the next attempt where jobs outlive their owner.
+ *   cancelled and forgotten, or, on `HandOver`, left to the next attempt: itself where jobs outlive their owner, else its
+ *   checkpoint.
  */
 export async function seeThrough<T>(
   jobs: JobRunner,
@@ -75,7 +76,7 @@ async function untilEnded(
     const outcome = await watched(jobs, spec, watch)
     if (outcome.kind !== 'cancelled') return outcome
     // Cancelled by an attempt that died before it could forget the job: this one is wanted.
-    await jobs.remove(spec.name)
+    await jobs.remove(spec.name, { keepCheckpoint: true })
   }
 }
 
@@ -86,8 +87,9 @@ async function watched(jobs: JobRunner, spec: JobSpec, watch: JobWatch): Promise
     await startOrReplace(jobs, spec)
     return await jobs.wait(spec.name, watch)
   } catch (error) {
-    const isLeft = jobs.outlivesOwner && signal.reason instanceof HandOver
-    if (signal.aborted && !isLeft) await jobs.remove(spec.name)
+    const isHandedOver = signal.reason instanceof HandOver
+    if (signal.aborted && !(isHandedOver && jobs.outlivesOwner))
+      await jobs.remove(spec.name, { keepCheckpoint: isHandedOver })
     throw error
   }
 }

@@ -112,6 +112,34 @@ export const checkHealth = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '6h', cache: false },
 })
 
+/**
+ * Trains an embedder on the images of the training split, without labels: VICReg on a residual network, in PyTorch. `small`
+ * is for a CPU, `large` for a GPU (`{ gpus: 1 }` as an option of the step asks for one).
+ */
+export const trainEmbedder = defineBuiltIn({
+  name: 'train-embedder',
+  input: z.object({
+    version: a.datasetVersion,
+    trainer: z.enum(['vicreg']).default('vicreg'),
+    network: z.enum(['small', 'large']).default('small'),
+    epochs: z.int().min(1).max(2_000).default(20).describe('Passes over the training images'),
+    batchImages: z.int().min(32).max(4_096).default(256).describe('Images that are learnt from at once'),
+    mirror: z.boolean().default(true).describe('A mirrored image shows the same; false for characters'),
+    colour: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(1)
+      .describe('How far colours may vary; 0 where colour tells classes apart'),
+    compile: z.boolean().default(false).describe('Compiles the network for the GPU: slower at first, faster then'),
+    seed: z.int().default(7),
+  }),
+  output: a.embedder,
+  ignoresLabels: true,
+  // Each interruption is an attempt, and the training goes on from its checkpoint.
+  policy: { queue: 'cpu', timeout: '6d', attempts: 100 },
+})
+
 /** Turns every image into a vector. `fitted` learns the embedder from the training split; a path names an ONNX file of yours. */
 export const embedImages = defineBuiltIn({
   name: 'embed-images',

@@ -2,7 +2,7 @@
  * Builds the images that are published, with Docker, Podman or Buildah, on bases pinned by digest.
  *
  *   node infra/images/release.mjs pin                        looks up what the bases' tags mean today: bases.json
- *   node infra/images/release.mjs build REGISTRY [--tag T]   REGISTRY/gyre-{worker,inference,api,trainer-base}:T
+ *   node infra/images/release.mjs build REGISTRY [--tag T]   REGISTRY/gyre-{worker,inference,api,trainer-base,trainer}:T
  *
  * T is the product's version where left out. `build` refuses a base without a digest; commit bases.json after `pin`.
  * Nothing is pushed. Tests run this against a stand-in for the engine; CI has none that is real.
@@ -22,7 +22,8 @@ const IMAGES = {
   worker: ['Dockerfile', 'worker'],
   inference: ['Dockerfile', 'inference'],
   api: ['Dockerfile', 'api'],
-  'trainer-base': ['trainer-base.Dockerfile', null],
+  'trainer-base': ['trainer.Dockerfile', 'base'],
+  trainer: ['trainer.Dockerfile', 'trainer'],
 }
 
 /** How each tool tells the digest of a tag in a registry. */

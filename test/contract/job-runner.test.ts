@@ -38,6 +38,11 @@ const programs: Readonly<Record<string, FakeProgram>> = {
     write(to, inputs[from] ?? new Uint8Array())
     return Number(code)
   },
+  resume: async ({ args: [next = ''], checkpoint, print }) => {
+    print(Buffer.from(checkpoint!.read() ?? []).toString() || 'nothing')
+    checkpoint!.write(Buffer.from(next))
+    return 75
+  },
   'until-stopped': async ({ print, stop }) => {
     print('ready')
     await stopped(stop)

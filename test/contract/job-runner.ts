@@ -199,6 +199,30 @@ export function jobRunnerContract(
       })
     })
 
+    describe('J5: a checkpoint', () => {
+      const resuming = (): JobSpec => spec('resume', ['half way'], { checkpoint: 'checkpoint' })
+
+      it('is there again when the job is started once more', async () => {
+        const job = resuming()
+        expect((await run(job)).lines).toEqual(['nothing'])
+        expect((await run(job)).lines).toEqual(['half way'])
+      })
+
+      it('goes with its job, unless it is to be kept', async () => {
+        const job = resuming()
+        await run(job)
+        await runner.remove(job.name, { keepCheckpoint: true })
+        expect((await run(job)).lines).toEqual(['half way'])
+        await runner.remove(job.name)
+        expect((await run(job)).lines).toEqual(['nothing'])
+      })
+
+      it('is of one job alone', async () => {
+        await run(resuming())
+        expect((await run(resuming())).lines).toEqual(['nothing'])
+      })
+    })
+
     it('cancels with SIGTERM, so that the job can end in order', async () => {
       const job = spec('until-stopped')
       await running(job)

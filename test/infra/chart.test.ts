@@ -204,6 +204,9 @@ describe.skipIf(!helm.path)(`the chart ${helm.missing}`, () => {
       GYRE_IMAGE_WORKER: 'r.example/worker:1',
       GYRE_IMAGE_INFERENCE: 'r.example/inference:1',
     })
+    expect(envOf(objects, 'gyre-worker-cpu')).not.toHaveProperty('GYRE_IMAGE_TRAINER')
+    const withTrainer = await render({ ...existing, images: { ...images, trainer: 'r.example/trainer:1' } })
+    expect(envOf(withTrainer, 'gyre-worker-cpu')).toMatchObject({ GYRE_IMAGE_TRAINER: 'r.example/trainer:1' })
     expect(envOf(objects, 'gyre-worker-pipeline')).toMatchObject({ GYRE_QUEUES: 'pipeline' })
   })
 

@@ -339,17 +339,18 @@ describe('published images', () => {
     await release('pin')
     rmSync(path.join(folder, 'calls'))
     const { stdout } = await release('build', 'registry.example/team', '--tag', '7')
-    const names = ['worker', 'inference', 'api', 'trainer-base'].map((name) => `registry.example/team/gyre-${name}:7`)
+    const images = ['worker', 'inference', 'api', 'trainer-base', 'trainer']
+    const names = images.map((name) => `registry.example/team/gyre-${name}:7`)
     expect(stdout.trim().split('\n')).toEqual(names)
     const calls = readFileSync(path.join(folder, 'calls'), 'utf8').trim().split('\n')
-    expect(calls).toHaveLength(4)
+    expect(calls).toHaveLength(5)
     expect(calls[0]).toContain(`--target worker --build-arg SOURCE_DATE_EPOCH=0`)
     for (const call of calls) expect(call).toContain(`NODE_BASE=docker.io/library/node@${DIGEST}`)
   })
 
   it('take every base from the lock file', () => {
     const locked = Object.keys(JSON.parse(readFileSync(path.join(root, 'infra/images/bases.json'), 'utf8')) as object)
-    for (const name of ['Dockerfile', 'trainer-base.Dockerfile']) {
+    for (const name of ['Dockerfile', 'trainer.Dockerfile']) {
       const text = readFileSync(path.join(root, 'infra/images', name), 'utf8')
       const stages = [...text.matchAll(/^FROM \S+ AS (\S+)/gm)].map(([, stage]) => stage)
       for (const [, from] of text.matchAll(/^FROM (\S+)/gm))
