@@ -9,7 +9,7 @@
  * never spend what they may have spent.
  */
 
-import { canonicalJson, namesUnder, type ObjectKey, type ObjectStore } from '#core/storage'
+import { canonicalJson, type ObjectKey, type ObjectStore } from '#core/storage'
 import { listSessions, readRounds } from './records.ts'
 import type { LookLine } from './rounds.ts'
 
@@ -25,47 +25,74 @@ export interface Place {
   readonly own?: true
 }
 
+/** The line of a session's dataset. What is known of it is kept: places never change. */
 export function lookLine(store: ObjectStore, dataset: string, session: string): LookLine {
-  const placeOf = async (look: number): Promise<{ known: number | undefined; next: number }> => {
-    const places = await readPlaces(store, dataset)
-    const known = places.find((place) => place.session === session && place.look === look)?.place
-    return { known, next: (places.at(-1)?.place ?? 0) + 1 }
+  let known: readonly Place[] = []
+  const look = async (number: number): Promise<{ own: number | undefined; next: number }> => {
+    known = await readPlaces(store, dataset, known)
+    const own = known.find((place) => place.session === session && place.look === number)?.place
+    return { own, next: (known.at(-1)?.place ?? 0) + 1 }
   }
   return {
-    async expected(look) {
-      const { known, next } = await placeOf(look)
-      return known ?? next
+    async expected(number) {
+      const { own, next } = await look(number)
+      return own ?? next
     },
-    async take(look) {
+    async take(number) {
       for (;;) {
-        const { known, next } = await placeOf(look)
-        if (known !== undefined) return known
-        const record: Omit<Place, 'place'> = { session, look, at: new Date().toISOString() }
+        const { own, next } = await look(number)
+        if (own !== undefined) return own
+        const record: Omit<Place, 'place'> = { session, look: number, at: new Date().toISOString() }
         if (await store.create(keyOf(dataset, next), Buffer.from(canonicalJson(record)))) return next
       }
     },
   }
 }
 
-/** All places taken on a line, ascending. */
-export async function readPlaces(store: ObjectStore, dataset: string): Promise<readonly Place[]> {
-  const taken = await storedPlaces(store, dataset)
-  if (taken.length > 0) return taken
-  const earlier = await earlierLooks(store, dataset)
-  for (const { place, ...record } of earlier)
-    await store.create(keyOf(dataset, place), Buffer.from(canonicalJson(record)))
-  return earlier.length === 0 ? earlier : storedPlaces(store, dataset)
+/** The place of a session's next look: reckoned with while a look is planned, taken when it begins. */
+export class NextPlace {
+  /** As far as it is known. */
+  place = 1
+
+  constructor(private readonly line: LookLine | undefined) {}
+
+  async expect(look: number): Promise<void> {
+    this.place = (await this.line?.expected(look)) ?? look
+  }
+
+  /** @returns false when another look of the line came first, so that this one has to be planned anew. */
+  async take(look: number): Promise<boolean> {
+    const before = this.place
+    this.place = (await this.line?.take(look)) ?? look
+    return this.place === before
+  }
 }
 
-async function storedPlaces(store: ObjectStore, dataset: string): Promise<readonly Place[]> {
-  const names = await namesUnder(store, placesOf(dataset))
-  return Promise.all(
-    names.map(async (name) => {
-      const place = Number(name.replace('.json', ''))
-      const record = JSON.parse(Buffer.from(await store.get(keyOf(dataset, place))).toString()) as Omit<Place, 'place'>
-      return { place, ...record }
-    }),
-  )
+/**
+ * All places taken on a line, ascending.
+ *
+ * @param known - those that were read before.
+ */
+export async function readPlaces(
+  store: ObjectStore,
+  dataset: string,
+  known: readonly Place[] = [],
+): Promise<readonly Place[]> {
+  const taken = await storedPlaces(store, dataset, known)
+  if (taken.length > 0) return taken
+  for (const { place, ...record } of await earlierLooks(store, dataset))
+    await store.create(keyOf(dataset, place), Buffer.from(canonicalJson(record)))
+  return storedPlaces(store, dataset, known)
+}
+
+async function storedPlaces(store: ObjectStore, dataset: string, known: readonly Place[]): Promise<readonly Place[]> {
+  const places: Place[] = [...known]
+  const startAfter = places.length === 0 ? {} : { startAfter: keyOf(dataset, places.at(-1)!.place) }
+  for await (const { key } of store.list(placesOf(dataset), startAfter)) {
+    const record = JSON.parse(Buffer.from(await store.get(key)).toString()) as Omit<Place, 'place'>
+    places.push({ place: Number(key.slice(placesOf(dataset).length, -'.json'.length)), ...record })
+  }
+  return places
 }
 
 /** Looks without a place, of sessions that an earlier release opened on the line; the oldest session first. */
@@ -79,6 +106,6 @@ async function earlierLooks(store: ObjectStore, dataset: string): Promise<readon
   return looks
 }
 
-const placesOf = (dataset: string): string => `certificates/${dataset}/looks`
+const placesOf = (dataset: string): string => `certificates/${dataset}/looks/`
 const keyOf = (dataset: string, place: number): ObjectKey =>
-  `${placesOf(dataset)}/${String(place).padStart(6, '0')}.json`
+  `${placesOf(dataset)}${String(place).padStart(6, '0')}.json`

@@ -16,6 +16,7 @@ import { drawOrder } from './draw.ts'
 import type { ClusterMembers } from './explore.ts'
 import { layOut, type Group } from './grids.ts'
 import { packLabels, type Ledger } from './ledger.ts'
+import { NextPlace } from './line.ts'
 import { planLook, weighMoves, type LookPlan } from './look-plan.ts'
 import { fitProbe, type Prediction } from './probe.ts'
 import { GRID, LOOK_SHARES, type LabellingPolicy, type PlannedScreen, type Round } from './rounds.ts'
@@ -48,10 +49,15 @@ export interface PlannerParts {
 export type Draft = Omit<Round, 'number' | 'after'>
 
 export class Planner {
+  /** The next look's place on the dataset line. */
+  private readonly next: NextPlace
+
   constructor(
     private readonly ledger: Ledger,
     private readonly parts: PlannerParts,
-  ) {}
+  ) {
+    this.next = new NextPlace(parts.policy.line)
+  }
 
   /**
    * @returns `wait` when all open screens must be answered first, `end` when no further work can lead to a certificate.
@@ -113,6 +119,7 @@ export class Planner {
   }
 
   private async learnOrFreeze(signal: AbortSignal | undefined): Promise<Draft | 'wait' | 'end'> {
+    await this.next.expect(this.ledger.auditsBegun + 1)
     const prediction = await this.predict(signal)
     const { book, pessimism, row } = this.ledger
     const open = new Set(this.ledger.openScreens().flatMap((screen) => screen.images.map((image) => row.get(image)!)))
@@ -132,6 +139,7 @@ export class Planner {
     if (wanted > 0) return this.learning(prediction, { unseen, drawn, wanted, look: move.look })
     if (open.size > 0) return 'wait'
     if (!move.look) return 'end'
+    if (!(await this.next.take(this.ledger.auditsBegun + 1))) return this.learnOrFreeze(signal)
     const expected = unseen.reduce((sum, image) => sum + chance(image), 0) / population
     return this.freeze(prediction, move.look, expected)
   }
@@ -162,15 +170,16 @@ export class Planner {
   }
 
   private freeze(prediction: Prediction | null, plan: LookPlan, expected: number): Draft {
-    const { book, problem, row, looks } = this.ledger
+    const { book, problem, row, auditsBegun } = this.ledger
     const labels = book.label.map((label, image) => {
       if (book.excluded[image]) return -1
       return label >= 0 ? label : this.classFor(image, prediction)
     })
     const labelled = problem.digests.filter((_, image) => labels[image]! >= 0)
     const frozen = this.ledger.freezeDigest(labels)
-    const look = looks.length + 1
-    const images = drawSample(labelled, frozen, look, plan.sample).map((digest) => row.get(digest)!)
+    const look = auditsBegun + 1
+    const { place } = this.next
+    const images = drawSample(labelled, frozen, place, plan.sample).map((digest) => row.get(digest)!)
     const groups = groupBy(images, (image) => labels[image]!)
     this.hideGold(groups, plan.gold, new Set(images), prediction)
     const sample = images.map((image) => ({
@@ -181,7 +190,7 @@ export class Planner {
       purpose: 'audit',
       screens: this.grids(groups, prediction),
       ...(prediction ? { lambda: prediction.lambda } : {}),
-      audit: { look, frozen, population: labelled.length, sample, labels: packLabels(labels), expected },
+      audit: { look, place, frozen, population: labelled.length, sample, labels: packLabels(labels), expected },
       screensAfter: 0,
       accepted: labelled.length - book.labelled,
     }
@@ -190,10 +199,11 @@ export class Planner {
   // Their parts.
 
   private planLook(population: number, expected: number): LookPlan | null {
-    const { looks, book } = this.ledger
-    if (looks.length >= LOOK_SHARES.length) return null
+    const { auditsBegun, book } = this.ledger
+    if (auditsBegun >= LOOK_SHARES.length) return null
     return planLook({
-      look: looks.length + 1,
+      look: auditsBegun + 1,
+      place: this.next.place,
       population,
       target: this.parts.policy.targetAccuracy,
       expected,
@@ -209,8 +219,8 @@ export class Planner {
     sampled: ReadonlySet<number>,
     prediction: Prediction | null,
   ): void {
-    const { book, problem, looks } = this.ledger
-    const known = drawOrder(problem.digests, `gold:${this.parts.policy.seed}:${looks.length + 1}`)
+    const { book, problem, auditsBegun } = this.ledger
+    const known = drawOrder(problem.digests, `gold:${this.parts.policy.seed}:${auditsBegun + 1}`)
     known.sort((a, b) => Number(sampled.has(a)) - Number(sampled.has(b)))
     const onShow = [...groups.keys()].sort((a, b) => a - b)
     let left = wanted
