@@ -8,14 +8,13 @@ import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { keepQuestion } from '#core/approvals'
-import { PlatformError } from '#core/errors'
 import { installationRoot } from '#core/execution'
 import { silentLogger } from '#core/log'
 import { createRun, StepLog, type StepReport } from '#core/runs'
 import { putBlob } from '#core/storage'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import { hasBrowser, openBrowser } from '../support/browser.ts'
-import { CLASSES, fakeRecord, fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
+import { fakeRecord, fakeStep, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Set to keep pictures of every page at three widths, light and dark. */
@@ -72,129 +71,6 @@ describe.skipIf(!hasBrowser)('pages', () => {
     await page.close()
     await api.close()
     await rm(uploadsDir, { recursive: true, force: true })
-  })
-
-  describe('labelling by keyboard', () => {
-    const screenNumber = () => page.locator('.tile').first().getAttribute('data-screen')
-    const shown = async (id: string) => page.locator(`.tile[data-screen="${id}"]`).first().waitFor()
-    const answers = () => world.session.answers.map(({ activeMs: _, ...answer }) => answer)
-
-    test('a whole session: one key a screen, misfits by row and column, until the run goes on', async () => {
-      await enter('ann', `/labelling/${SESSION}`)
-      for (const [index, name] of CLASSES.entries()) {
-        const id = String(index + 1).padStart(6, '0')
-        await shown(id)
-        // 24 images: the last two do not belong. One is marked by its address, the other by the focus next to it.
-        const columns = await page.locator('.gutter').filter({ hasText: /^\d$/ }).count()
-        const row = 'acdefh'[Math.floor(22 / columns)]!
-        await page.keyboard.press(row)
-        await page.keyboard.press(String(((22 % columns) + 1) % 10))
-        await page.keyboard.press('g')
-        await page.keyboard.press('ArrowRight')
-        await page.keyboard.press(`Shift+Digit${((index + 1) % CLASSES.length) + 1}`)
-        await page.keyboard.press(`Digit${CLASSES.indexOf(name) + 1}`)
-      }
-      await shown('000007')
-      await page.keyboard.press('x')
-      await page.keyboard.press('ArrowRight')
-      await page.keyboard.press('b')
-      await page.keyboard.press('ArrowRight')
-      await page.keyboard.press('u')
-      await page.keyboard.press('Enter')
-      await shown('000008')
-      await page.keyboard.press('Digit5')
-      await page.getByText('Labelling is done').waitFor()
-      expect(await page.getByRole('link', { name: 'Watch the run' }).getAttribute('href')).toBe(`/runs/${RUN}`)
-
-      const screens = world.session.screens
-      expect(answers().slice(0, 6)).toEqual(
-        CLASSES.map((name, index) => ({
-          screen: screens[index]!.id,
-          class: name,
-          annotator: 'ann',
-          misfits: screens[index]!.images.slice(22).map((image) => ({
-            image,
-            class: CLASSES[(index + 1) % CLASSES.length],
-          })),
-        })),
-      )
-      const [first, second, third] = screens[6]!.images
-      expect(answers()[6]).toMatchObject({
-        class: 'dent',
-        misfits: [
-          { image: first, class: null },
-          { image: second, class: null, why: 'broken' },
-          { image: third, class: null, why: 'unsure' },
-        ],
-      })
-      expect(answers()[7]).toMatchObject({ class: 'crack', misfits: [] })
-      for (const { activeMs } of world.session.answers) expect(activeMs).toBeGreaterThan(0)
-    })
-
-    test('undo takes back marks, then answers across screens, each as it was left', async () => {
-      await enter('ann', `/labelling/${SESSION}`)
-      await shown('000001')
-      await page.keyboard.press('x')
-      await page.keyboard.press('Digit1')
-      await shown('000002')
-      await page.keyboard.press('Digit2')
-      await shown('000003')
-      await page.keyboard.press('x')
-      await page.keyboard.press('Control+z')
-      expect(await page.locator('[data-misfit="true"]').count()).toBe(0)
-      expect(await screenNumber()).toBe('000003')
-      await page.keyboard.press('Backspace')
-      await shown('000002')
-      await page.keyboard.press('Backspace')
-      await shown('000001')
-      expect(await page.locator('[data-misfit="true"]').count()).toBe(1)
-      expect(world.session.answers).toEqual([])
-      await page.keyboard.press('Digit3')
-      await shown('000002')
-      await expect.poll(() => world.session.answers.length).toBe(1)
-      expect(world.session.answers[0]).toMatchObject({ screen: '000001', class: 'pit' })
-    })
-
-    test('an answer waits in the browser while the host is away, and is stored when it is back', async () => {
-      world.session.trouble = new PlatformError('SESSION_HOST_UNAVAILABLE', 'the session moves; wait a moment')
-      await enter('ann', `/labelling/${SESSION}`)
-      await shown('000001')
-      await page.keyboard.press('Digit1')
-      await shown('000002')
-      await page.getByRole('alert').getByText('the session moves').waitFor()
-      expect(await page.getByText('storing 1').isVisible()).toBe(true)
-      world.session.trouble = null
-      await page.getByText('all stored').waitFor()
-      expect(world.session.answers.map(({ screen }) => screen)).toEqual(['000001'])
-    })
-
-    test('without a proposed class Enter answers nothing, and says what to do', async () => {
-      await enter('ann', `/labelling/${SESSION}`)
-      await shown('000001')
-      await page.keyboard.press('Enter')
-      await page.getByText('Choose a class by its key.').first().waitFor()
-      expect(await screenNumber()).toBe('000001')
-    })
-
-    test('the mouse marks misfits and labels as well', async () => {
-      await enter('ann', `/labelling/${SESSION}`)
-      await shown('000001')
-      await page.locator('.tile').nth(5).click()
-      expect(await page.locator('.tile').nth(5).getAttribute('aria-pressed')).toBe('true')
-      await page.getByRole('button', { name: 'Name this misfit' }).click()
-      await page.getByRole('combobox').fill('sta')
-      await page.keyboard.press('Enter')
-      await page.getByRole('button', { name: 'scratch' }).click()
-      await expect.poll(() => world.session.answers.length).toBe(1)
-      expect(world.session.answers[0]!.misfits).toEqual([
-        { image: world.session.screens[0]!.images[5], class: 'stain' },
-      ])
-    })
-
-    test('a person who may only look is told so', async () => {
-      await enter('vic', `/labelling/${SESSION}`)
-      await page.getByText('The role viewer does not label.').waitFor()
-    })
   })
 
   describe('runs', () => {

@@ -122,7 +122,7 @@ export class FakeSession implements SessionHost {
   trouble: PlatformError | null = null
 
   constructor(
-    readonly screens: readonly Screen[],
+    readonly screens: Screen[],
     readonly images: number,
   ) {}
 

@@ -4,9 +4,16 @@ export type { RunReport, RunStatus, RunSummary, StepReport, StepStatus } from '.
 export type { StepOrigin } from '../../../../core/runs/types.ts'
 export type { LogLine, LogPage } from '../../../../core/runs/step-log.ts'
 export type { Pair, RunComparison, RunHead, StepComparison } from '../../../../core/runs/compare.ts'
-export type { Screen, SessionState } from '../../../../core/labelling/types.ts'
+export type {
+  AnnotatorStats,
+  Disagreement,
+  Reasons,
+  Screen,
+  SessionState,
+  Vote,
+} from '../../../../core/labelling/types.ts'
 import type { RunStatus } from '../../../../core/runs/types.ts'
-import type { SessionState } from '../../../../core/labelling/types.ts'
+import type { Answer as StoredAnswer, SessionState } from '../../../../core/labelling/types.ts'
 
 export type Permission = 'view' | 'annotate' | 'run' | 'code' | 'publish' | 'administer'
 export type Role = 'owner' | 'engineer' | 'annotator' | 'operator' | 'viewer'
@@ -78,15 +85,29 @@ export interface Session {
   readonly state: SessionState
 }
 
-export interface Answer {
-  readonly screen: string
-  readonly class: string | null
-  readonly misfits: readonly {
-    readonly image: string
-    readonly class: string | null
-    readonly why?: 'unsure' | 'broken'
-  }[]
-  readonly activeMs: number | null
+/** What a person says of a screen; who and when, the server adds. */
+export type Answer = Omit<StoredAnswer, 'annotator' | 'at'>
+
+/** What the classes of a session mean: words in Markdown, and example images by class. */
+export interface Instructions {
+  readonly text: string
+  readonly examples: Readonly<Record<string, readonly string[]>>
+  readonly by: string | null
+  readonly at: string | null
+}
+
+export interface Comment {
+  readonly at: string
+  readonly by: string
+  readonly text: string
+  readonly screen: string | null
+  readonly image: string | null
+}
+
+/** What a person set for themselves, the same in every browser. */
+export interface Settings {
+  readonly keys: Readonly<Record<string, string>>
+  readonly classKeys: Readonly<Record<string, string>>
 }
 
 export interface ModelSummary {

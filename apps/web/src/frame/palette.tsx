@@ -42,7 +42,16 @@ export function Palette({ open, onClose }: { open: boolean; onClose: () => void 
 
 const SHOWN = 12
 
-export function Chooser(props: { open: boolean; onClose: () => void; choices: readonly Choice[]; label: string }) {
+interface ChooserProps {
+  readonly open: boolean
+  readonly onClose: () => void
+  readonly choices: readonly Choice[]
+  readonly label: string
+  /** A choice that what was typed makes by itself, offered last. */
+  readonly other?: (typed: string) => Choice | null
+}
+
+export function Chooser(props: ChooserProps) {
   return (
     <Modal.Root opened={props.open} onClose={props.onClose} yOffset="12vh">
       <Modal.Overlay />
@@ -53,16 +62,19 @@ export function Chooser(props: { open: boolean; onClose: () => void; choices: re
   )
 }
 
-function ChooserList({ onClose, choices, label }: { onClose: () => void; choices: readonly Choice[]; label: string }) {
+function ChooserList({ onClose, choices, label, other }: ChooserProps) {
   const [typed, setTyped] = useState('')
   const [at, setAt] = useState(0)
   const id = useId()
   const found = useMemo(() => {
     const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
-    return choices
+    const named = choices
       .filter((choice) => words.every((word) => `${choice.label} ${choice.hint}`.toLowerCase().includes(word)))
       .slice(0, SHOWN)
-  }, [choices, typed])
+    const isKnown = choices.some((choice) => choice.label === typed.trim())
+    const own = isKnown ? null : other?.(typed)
+    return own ? [...named, own] : named
+  }, [choices, typed, other])
   const choose = (choice: Choice | undefined) => {
     if (!choice) return
     onClose()

@@ -1,82 +1,94 @@
-/** The classes with their keys, and the other things that can be said of a screen or of the image in focus. */
-import type { Screen } from '../api/types.ts'
-import { CLASS_KEYS, type Intent } from './keys.ts'
+/** The classes with their keys, and the other things that can be said of a screen or of the images in hand. */
+import type { Intent } from './keys.ts'
+import { cap, type Command, type KeyMap } from './key-map.ts'
+import type { ScreenView } from './screen-view.ts'
 
 interface ClassBarProps {
-  readonly classes: readonly string[]
-  readonly screen: Screen
-  /** Whether the image in focus is marked as a misfit. */
-  readonly marked: boolean
-  /** How many are. */
-  readonly misfits: number
+  readonly map: KeyMap
+  readonly view: ScreenView
+  readonly isSelecting: boolean
+  readonly onSelecting: (isSelecting: boolean) => void
   readonly act: (intent: Intent) => void
 }
 
-export function ClassBar({ classes, screen, marked, misfits, act }: ClassBarProps) {
-  const guess = screen.kind !== 'single' && screen.secondGuess.some((one) => one !== null)
-  const single = screen.kind === 'single'
+export function ClassBar({ map, view, isSelecting, onSelecting, act }: ClassBarProps) {
+  const { screen, marks, selected, focus, comment } = view
+  const isSingle = screen.kind === 'single'
+  const isBlind = screen.proposed === null && screen.pair === undefined
+  const misfits = marks.filter(Boolean).length
+  const isMarked = marks[focus] != null
+  const verb = (command: Command, text: string, intent: Intent, isMain = false) => (
+    <Verb keys={map.keys[command]} text={text} isMain={isMain} onClick={() => act(intent)} />
+  )
   return (
     <div className="class-bar-area">
-      <div className="chips" role="group" aria-label="Classes">
-        {classes.map((name, index) => (
+      <div className="chips" role="group" aria-label={selected.size ? `Class of ${selected.size} images` : 'Classes'}>
+        {map.classes.map((name, index) => (
           <button
             key={name}
             type="button"
             className="chip"
-            data-proposed={name === screen.proposed}
-            aria-keyshortcuts={CLASS_KEYS[index]}
-            onClick={() => act({ do: 'label', class: name })}
+            data-proposed={name === screen.proposed || (screen.pair?.includes(name) ?? false)}
+            aria-keyshortcuts={map.classKeys[index] || undefined}
+            onClick={() => act({ do: selected.size || screen.pair ? 'classify' : 'label', class: name })}
           >
-            {CLASS_KEYS[index] ? <kbd>{CLASS_KEYS[index]}</kbd> : null}
+            {map.classKeys[index] ? <kbd>{cap(map.classKeys[index])}</kbd> : null}
             {name}
             {name === screen.proposed ? <span className="chip-note">proposed</span> : null}
           </button>
         ))}
       </div>
       <div className="verbs" role="group" aria-label="Other answers">
-        {screen.proposed !== null ? (
-          <Verb
-            keys="Enter"
-            text={
-              misfits ? `The other ${screen.images.length - misfits}: ${screen.proposed}` : `All ${screen.proposed}`
-            }
-            main
-            onClick={() => act({ do: 'accept' })}
-          />
-        ) : null}
-        {single ? null : <Verb keys="X" text="Misfit" onClick={() => act({ do: 'toggle' })} />}
-        {guess ? <Verb keys="G" text="Second guess" onClick={() => act({ do: 'guess' })} /> : null}
-        {single ? null : (
-          <Verb
-            keys="N"
-            text={marked ? 'Name this misfit' : 'Name this image'}
-            onClick={() => act({ do: 'name-image' })}
-          />
+        {isBlind ? null : verb('accept', acceptWord(view, misfits), { do: 'accept' }, true)}
+        {isSingle ? null : verb('misfit', screen.pair ? 'Other side' : 'Misfit', { do: 'toggle' })}
+        {!isSingle && screen.secondGuess.some((one) => one !== null)
+          ? verb('guess', 'Second guess', { do: 'guess' })
+          : null}
+        {screen.asks === undefined
+          ? verb('name', isSingle || isMarked || selected.size ? 'Name it' : 'Name this image', { do: 'name-image' })
+          : null}
+        {verb('unsure', 'Do not know', { do: 'mark', why: 'unsure' })}
+        {verb('broken', 'Broken', { do: 'mark', why: 'broken' })}
+        {isSingle ? null : (
+          <button
+            type="button"
+            className="verb touch-only"
+            aria-pressed={isSelecting}
+            onClick={() => onSelecting(!isSelecting)}
+          >
+            Select several
+          </button>
         )}
-        <Verb keys="U" text="Do not know" onClick={() => act({ do: 'why', why: 'unsure' })} />
-        <Verb keys="B" text="Broken" onClick={() => act({ do: 'why', why: 'broken' })} />
-        <Verb keys="S" text="Skip" onClick={() => act({ do: 'skip' })} />
-        <Verb keys="⌫" text="Undo" onClick={() => act({ do: 'undo' })} />
-        <Verb keys="?" text="All keys" onClick={() => act({ do: 'help' })} />
+        {verb('skip', 'Skip', { do: 'skip' })}
+        {verb('undo', 'Undo', { do: 'undo' })}
+        <span className="verb-gap" />
+        {isBlind ? null : verb('why', 'Why?', { do: 'why' })}
+        {verb('comment', comment ? 'Comment, written' : 'Comment', { do: 'comment' })}
+        {verb('instructions', 'Instructions', { do: 'instructions' })}
+        {verb('help', 'All keys', { do: 'help' })}
       </div>
     </div>
   )
 }
 
-function Verb({
-  keys,
-  text,
-  main = false,
-  onClick,
-}: {
-  keys: string
-  text: string
-  main?: boolean
-  onClick: () => void
-}) {
+function acceptWord({ screen }: ScreenView, misfits: number): string {
+  const rest = screen.images.length - misfits
+  if (screen.pair) return misfits ? `The other ${rest} are right` : 'All are right'
+  const what = screen.asks === undefined ? screen.proposed : `${screen.proposed}`
+  return misfits ? `The other ${rest}: ${what}` : `All ${what}`
+}
+
+interface VerbProps {
+  readonly keys: string
+  readonly text: string
+  readonly isMain: boolean
+  readonly onClick: () => void
+}
+
+function Verb({ keys, text, isMain, onClick }: VerbProps) {
   return (
-    <button type="button" className="verb" data-main={main} onClick={onClick}>
-      <kbd>{keys}</kbd>
+    <button type="button" className="verb" data-main={isMain} aria-keyshortcuts={keys || undefined} onClick={onClick}>
+      {keys ? <kbd>{cap(keys)}</kbd> : null}
       {text}
     </button>
   )

@@ -3,19 +3,19 @@ import { Button, Modal } from '@mantine/core'
 import { useState } from 'react'
 import { Link } from 'react-router'
 import { segment } from '../api/client.ts'
-import { useAction } from '../api/queries.ts'
+import { useAction, useMay } from '../api/queries.ts'
 import type { Session, SessionState } from '../api/types.ts'
 import { count, duration, percent } from '../parts/format.ts'
 import { Bar, Failure } from '../parts/page.tsx'
 import type { Sitting } from './session-store.ts'
 
-/** A person who labels one image after the other by keyboard needs this long for each (research/labelling: t_single). */
+/** Before control tasks measured it: seconds of one image after the other by keyboard (research: t_single, CIFAR-10H). */
 const ONE_BY_ONE_SECONDS = 1.93
 const TRUSTED_IMAGES = 60
 
 export function Standing({ session, sitting }: { session: Session; sitting: Sitting }) {
   const { state, unsent } = sitting
-  const perImage = pace(sitting)
+  const mayLead = useMay('run')
   return (
     <header className="standing">
       <div className="standing-done">
@@ -29,12 +29,14 @@ export function Standing({ session, sitting }: { session: Session; sitting: Sitt
       </div>
       <dl className="standing-facts">
         <div>
-          <dt>Certified right</dt>
-          <dd>{state.certified ? `≥ ${percent(state.certified.atLeast)}` : 'not yet'}</dd>
+          <dt>Certified</dt>
+          <dd>{state.certified ? `≥ ${percent(state.certified.atLeast)} right` : 'not yet'}</dd>
         </div>
         <div>
           <dt>An image takes</dt>
-          <dd>{perImage === null ? '–' : `${perImage.toFixed(2)} s (one by one ${ONE_BY_ONE_SECONDS} s)`}</dd>
+          <dd>
+            <Pace sitting={sitting} />
+          </dd>
         </div>
         <div>
           <dt>Left</dt>
@@ -42,28 +44,47 @@ export function Standing({ session, sitting }: { session: Session; sitting: Sitt
         </div>
         <div>
           <dt>Answers</dt>
-          <dd>{unsent ? `storing ${unsent}` : 'all stored'}</dd>
+          <dd data-waiting={unsent > 0}>{unsent ? `storing ${unsent}` : 'all stored'}</dd>
         </div>
       </dl>
-      {state.status === 'open' ? <Stop session={session} state={state} /> : null}
+      <div className="standing-verbs">
+        {mayLead ? <Link to={`/labelling/${segment(session.id)}/lead`}>Lead</Link> : null}
+        {state.status === 'open' ? <Stop session={session} state={state} /> : null}
+      </div>
     </header>
   )
 }
 
-/** Seconds for one image: measured in this sitting once it says something, else by the cost model. */
-function pace({ pace: { images, activeMs }, state }: Sitting): number | null {
-  if (images >= TRUSTED_IMAGES) return activeMs / 1000 / images
-  return state.labelled > 0 ? state.humanSeconds / state.labelled : null
+function Pace({ sitting }: { sitting: Sitting }) {
+  const now = paceOf(sitting)
+  const { control } = sitting.state.pace
+  const single = control ?? ONE_BY_ONE_SECONDS
+  if (now === null) return <>–</>
+  const note = control === null ? 'from studies; yours is measured as you go' : 'measured on images shown alone'
+  return (
+    <>
+      {now.toFixed(2)} s <span className="muted" title={note}>{`one by one ${single.toFixed(2)} s`}</span>
+      {single > now ? <span className="times"> ×{(single / now).toFixed(1)}</span> : null}
+    </>
+  )
 }
 
-function left({ screensLeft, screens, humanSeconds }: SessionState): string {
+/** Seconds for one image: measured in this sitting once it says something, else by everybody so far, else by the model. */
+function paceOf({ pace: { images, activeMs }, state }: Sitting): number | null {
+  if (images >= TRUSTED_IMAGES) return activeMs / 1000 / images
+  if (state.pace.grid !== null) return state.pace.grid
+  return state.labelled > 0 && state.humanSeconds > 0 ? state.humanSeconds / state.labelled : null
+}
+
+export function left({ screensLeft, screens, humanSeconds, secondsLeft }: SessionState): string {
   if (screensLeft === null) return 'not known yet'
   if (screensLeft === 0) return 'nothing'
-  const time = screens > 0 ? `, about ${duration((humanSeconds / screens) * screensLeft * 1000)}` : ''
+  const seconds = secondsLeft ?? (screens > 0 ? (humanSeconds / screens) * screensLeft : null)
+  const time = seconds === null ? '' : `, about ${duration(seconds * 1000)}`
   return `${count(screensLeft)} screen${screensLeft === 1 ? '' : 's'}${time}`
 }
 
-function Stop({ session, state }: { session: Session; state: SessionState }) {
+export function Stop({ session, state }: { session: Session; state: SessionState }) {
   const [asking, setAsking] = useState(false)
   const stop = useAction(`/api/sessions/${segment(session.id)}/stop`)
   const rest = state.images - state.labelled

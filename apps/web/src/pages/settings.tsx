@@ -3,6 +3,8 @@ import { Button, NativeSelect, SegmentedControl, TextInput, useMantineColorSchem
 import { useState } from 'react'
 import { useAction, useHealth, useMay, useMe, usePeople } from '../api/queries.ts'
 import type { Role } from '../api/types.ts'
+import { KeyTable } from '../labelling/help.tsx'
+import { useSaveSettings, useSettings } from '../labelling/settings.ts'
 import { Command, Facts, Failure, Loaded, Page, Section } from '../parts/page.tsx'
 import { Table } from '../parts/table.tsx'
 
@@ -38,8 +40,18 @@ export default function Settings() {
           ]}
         />
       </Section>
+      {useMay('annotate') ? <Keys /> : null}
       {useMay('administer') ? <People /> : null}
     </Page>
+  )
+}
+
+function Keys() {
+  const saving = useSaveSettings()
+  return (
+    <Section title="Keys of the labelling page">
+      <Loaded query={useSettings()}>{(settings) => <KeyTable classes={[]} {...{ settings, saving }} />}</Loaded>
+    </Section>
   )
 }
 
