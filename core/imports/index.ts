@@ -6,3 +6,6 @@ export { addImages, importImages, type AddImagesOptions, type NamedImage } from 
 export type { ImportReport } from './report.ts'
 export type { Balance } from './splits.ts'
 export { verifySplits, type Leak, type SplitProof, type VerifyOptions } from './verify.ts'
+export { NotJson, readJson } from './formats/json-records.ts'
+export { Notes } from './formats/notes.ts'
+export { isRecord, nameOf, numberOf } from './formats/values.ts'

@@ -9,11 +9,12 @@ import type { annotate, StepInput, StepOutput } from '#core/steps'
 import { acquireLease, putBlob, type Lease } from '#core/storage'
 import { CONFIDENCE, type CertificateReport } from './certificate.ts'
 import { labellingStats } from './cost-model.ts'
-import { LabellingEngine, type FinalLabel } from './engine.ts'
+import { LabellingEngine, type Engine, type FinalLabel } from './engine.ts'
 import { LocalHost } from './local-host.ts'
+import { MultiLabelEngine } from './multi-label-engine.ts'
 import type { Material } from './material.ts'
 import { openSessionRecord, readOutcome, recordOutcome, stopRequested } from './records.ts'
-import { readOracle, simulateAnnotator } from './simulate.ts'
+import { readOracle, simulateAnnotator, type Oracle } from './simulate.ts'
 import type { SessionState } from './types.ts'
 import { leaseOf, serveHost, type HostAddress } from './wire.ts'
 
@@ -76,7 +77,7 @@ export async function hostSessionOn(
     version: await commit(labels),
     session: sessionId,
     certificate: await certify(engine, labels, input, ctx, sessionId),
-    stats: labellingStats(engine.tally, labels.filter((row, image) => row.label !== null && known[image]! < 0).length),
+    stats: labellingStats(engine.tally, labels.filter((row, image) => row.origin !== null && known[image]! < 0).length),
   }
   const state: SessionState = {
     ...end,
@@ -94,10 +95,19 @@ async function openEngine(
   openMaterial: OpenMaterial,
   input: Input,
   ctx: StepContext,
-): Promise<{ engine: LabellingEngine; commit: Material['commit']; known: Int32Array }> {
+): Promise<{ engine: Engine; commit: Material['commit']; known: Int32Array }> {
   const { problem, commit } = await openMaterial(input, ctx)
-  const policy = { targetAccuracy: input.targetAccuracy, seed: input.seed }
-  return { engine: await LabellingEngine.open(problem, policy, ctx.signal), commit, known: problem.known }
+  const { targetAccuracy, seed, task, overlap } = input
+  // A simulated person's time is a model's: there is nothing to measure.
+  const controls = input.controls ?? (input.annotator === 'simulated' ? 0 : undefined)
+  const policy = {
+    ...{ targetAccuracy, seed },
+    ...(task && { task }),
+    ...(overlap !== undefined && { overlap }),
+    ...(controls !== undefined && { controls }),
+  }
+  const engine = await (task === 'multi' ? MultiLabelEngine : LabellingEngine).open(problem, policy, ctx.signal)
+  return { engine, commit, known: problem.known }
 }
 
 function oraclePath({ oracle }: Input): string {
@@ -110,11 +120,11 @@ function oraclePath({ oracle }: Input): string {
 
 /** Runs the session under its lease: people reach it over HTTP, the simulated annotator answers in this very process. */
 async function ownSession(
-  engine: LabellingEngine,
+  engine: Engine,
   ctx: StepContext,
   { session, host: address }: { readonly session: string; readonly host: string | undefined },
   tell: (state: SessionState) => void,
-  oracle?: Readonly<Record<string, string>>,
+  oracle?: Oracle,
 ): Promise<SessionState> {
   const lost = new AbortController()
   const signal = AbortSignal.any([ctx.signal, lost.signal])
@@ -180,7 +190,7 @@ function milestones(ctx: StepContext, onState: (state: SessionState) => void): (
 }
 
 async function certify(
-  engine: LabellingEngine,
+  engine: Engine,
   labels: readonly FinalLabel[],
   input: Input,
   ctx: StepContext,
@@ -196,7 +206,7 @@ async function certify(
     confidence: CONFIDENCE,
     target: input.targetAccuracy,
     atLeast: look.atLeast,
-    labelled: labels.filter((row) => row.label !== null).length,
+    labelled: labels.filter((row) => row.origin !== null).length,
     excluded,
     looks: engine.looks,
   }

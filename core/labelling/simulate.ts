@@ -2,21 +2,27 @@
 
 import { readFile } from 'node:fs/promises'
 import { isPlatformError, PlatformError } from '#core/errors'
+import { NO, YES } from './pairs.ts'
 import type { Answer, Misfit, Screen, SessionHost } from './types.ts'
 
-/** Class of each image by digest. */
-export type Oracle = Readonly<Record<string, string>>
+/** Class of each image by digest, or all classes that it shows. */
+export type Oracle = Readonly<Record<string, string | readonly string[]>>
 
-/** @throws {PlatformError} `INVALID_INPUT` when the file is not JSON {image digest: class}. */
+/** @throws {PlatformError} `INVALID_INPUT` when the file is not JSON {image digest: class, or a list of classes}. */
 export async function readOracle(path: string): Promise<Oracle> {
   const parsed = await readFile(path, 'utf8')
     .then((text) => JSON.parse(text) as unknown)
     .catch((cause: unknown) => {
       throw new PlatformError('INVALID_INPUT', `the oracle ${path} cannot be read as JSON`, { path }, { cause })
     })
-  if (typeof parsed === 'object' && parsed !== null && Object.values(parsed).every((v) => typeof v === 'string'))
-    return parsed as Oracle
-  throw new PlatformError('INVALID_INPUT', `the oracle ${path} is not an object {image digest: class}`, { path })
+  const isTruth = (value: unknown): boolean =>
+    typeof value === 'string' || (Array.isArray(value) && value.every((one) => typeof one === 'string'))
+  if (typeof parsed === 'object' && parsed !== null && Object.values(parsed).every(isTruth)) return parsed as Oracle
+  throw new PlatformError(
+    'INVALID_INPUT',
+    `the oracle ${path} is not an object {image digest: class, or a list of classes}`,
+    { path },
+  )
 }
 
 /** Answers screens until there are none. An image that the oracle does not know is marked "do not know". */
@@ -35,13 +41,21 @@ export async function simulateAnnotator(host: SessionHost, oracle: Oracle, annot
 
 /** The proposed class, else the one that most images of the screen have; the others are misfits with their own. */
 export function simulatedAnswer(screen: Screen, oracle: Oracle, annotator: string): Omit<Answer, 'at'> {
-  const chosen = screen.proposed ?? mostCommon(screen.images.flatMap((image) => oracle[image] ?? []))
+  const truthOf = (image: string): string | undefined => truthAsked(oracle[image], screen.asks)
+  const chosen = screen.proposed ?? mostCommon(screen.images.flatMap((image) => truthOf(image) ?? []))
   const misfits = screen.images.flatMap((image): Misfit[] => {
-    const truth = oracle[image]
+    const truth = truthOf(image)
     if (truth === undefined) return [{ image, class: null, why: 'unsure' }]
     return truth === chosen ? [] : [{ image, class: truth }]
   })
   return { screen: screen.id, annotator, class: chosen, misfits, activeMs: null }
+}
+
+/** On a screen that asks about one of several classes: whether the image shows it. */
+function truthAsked(truth: Oracle[string] | undefined, asks: string | undefined): string | undefined {
+  if (truth === undefined) return undefined
+  const classes = typeof truth === 'string' ? [truth] : truth
+  return asks === undefined ? classes[0] : classes.includes(asks) ? YES : NO
 }
 
 function mostCommon(classes: readonly string[]): string | null {
