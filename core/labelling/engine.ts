@@ -148,7 +148,7 @@ export class LabellingEngine implements Engine {
     if (this.ledger.ending) return false
     const purpose = this.ledger.rounds.at(-1)?.purpose
     const all = this.awaitsAll || purpose === 'audit' || purpose === 'adjudicate'
-    return this.openScreens().length <= (all ? 0 : LOOK_AHEAD)
+    return all ? this.openScreens().length === 0 : this.ledger.freshScreens().length <= LOOK_AHEAD
   }
 
   /**

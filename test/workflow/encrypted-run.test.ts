@@ -31,6 +31,11 @@ const state: SessionState = {
   humanSeconds: 1,
   speedUp: 1,
   screensLeft: null,
+  pace: { grid: null, control: null },
+  secondsLeft: null,
+  people: 0,
+  disagreements: 0,
+  classes: [],
 }
 
 function settingsWith(active: keyof typeof KEYS, ...ids: (keyof typeof KEYS)[]): TemporalSettings {
