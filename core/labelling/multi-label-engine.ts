@@ -19,7 +19,7 @@ import { MultiLabelPlanner } from './multi-label-planner.ts'
 import { pairAnswer, pairEvents, pairLabels, pairName, pairRound, VERDICTS, YES } from './pairs.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace, type LabelSpace } from './space.ts'
-import type { Answer, Reasons } from './types.ts'
+import type { Answer, ClassChange, Reasons } from './types.ts'
 
 /** Screens that may still be open when the next round is planned. */
 const LOOK_AHEAD = 2
@@ -85,11 +85,22 @@ export class MultiLabelEngine implements Engine {
   // Screens and answers.
 
   openScreens(): PlannedScreen[] {
-    return this.parts.ledger.openScreens().map(({ id }) => this.planned.get(id)!.screen)
+    return this.parts.ledger.openScreens().map(({ id }) => this.screen(id)!)
   }
 
+  /** As planned, without images that are no more. */
   screen(id: string): PlannedScreen | undefined {
-    return this.planned.get(id)?.screen
+    const planned = this.planned.get(id)?.screen
+    const now = this.parts.ledger.screen(id)
+    if (!planned || !now || now.images.length === planned.images.length) return planned
+    const left = new Set(now.images)
+    const stays = (image: string): boolean => left.has(pairName(image, planned.asks!))
+    return {
+      ...planned,
+      images: planned.images.filter(stays),
+      secondGuess: planned.secondGuess.filter((_, i) => stays(planned.images[i]!)),
+      gold: planned.gold.filter(stays),
+    }
   }
 
   roundOf(screen: string): Round | undefined {
@@ -117,13 +128,23 @@ export class MultiLabelEngine implements Engine {
     return this.parts.ledger.mayWithdraw(screen)
   }
 
+  /** @throws {PlatformError} `INVALID_INPUT` for what changes the questions that were put to people. */
+  checkClassChange(change: ClassChange): void {
+    if ('remove' in change && change.into === null) return
+    throw new PlatformError(
+      'INVALID_INPUT',
+      'a session of several labels an image cannot get or merge classes; end it and open one with the new classes: what people said is kept',
+    )
+  }
+
   // Rounds.
 
   get due(): boolean {
     if (this.ending) return false
     const purpose = this.rounds.at(-1)?.purpose
     const all = this.awaitsAll || purpose === 'audit' || purpose === 'adjudicate'
-    return this.parts.ledger.openScreens().length <= (all ? 0 : LOOK_AHEAD)
+    const { ledger } = this.parts
+    return all ? ledger.openScreens().length === 0 : ledger.freshScreens().length <= LOOK_AHEAD
   }
 
   async plan(signal?: AbortSignal): Promise<Round | null> {
@@ -135,7 +156,9 @@ export class MultiLabelEngine implements Engine {
     if (draft === 'wait') this.awaitsAll = true
     if (draft === 'end') ledger.ending = 'finished'
     if (typeof draft === 'string') return null
-    const round = { number: this.rounds.length + 1, after: this.eventCount, ...draft }
+    const requestsServed = ledger.servedRequests + ledger.pendingRequests().length
+    const served = requestsServed > 0 ? { requestsServed } : {}
+    const round = { number: this.rounds.length + 1, after: this.eventCount, ...draft, ...served }
     this.adopt(round)
     return round
   }
@@ -157,13 +180,14 @@ export class MultiLabelEngine implements Engine {
 
   /** So many images' worth of pairs have an answer now. */
   get labelled(): number {
-    const { book } = this.parts.ledger
-    const pairs = Math.min(book.included, book.labelled + (this.rounds.at(-1)?.accepted ?? 0))
-    return Math.floor(pairs / this.parts.classes.length)
+    const { ledger, planner } = this.parts
+    const pairs = Math.min(planner.population, ledger.book.labelled + (this.rounds.at(-1)?.accepted ?? 0))
+    return Math.floor(pairs / Math.max(1, this.classes.length))
   }
 
   get classes(): readonly string[] {
-    return this.parts.classes
+    const { classes, ordered, planner } = this.parts
+    return classes.filter((name) => planner.isLive(ordered.indexOf(name)))
   }
 
   get tally(): Tally {
@@ -189,21 +213,22 @@ export class MultiLabelEngine implements Engine {
     const { ledger, planner, digests, ordered } = this.parts
     const { book } = ledger
     const trusted = await this.trustedVerdicts(signal)
+    const live = [...ordered.keys()].filter((asked) => planner.isLive(asked))
     const rows = digests.map((digest, image): FinalLabel => {
-      const pairs = ordered.map((_, asked) => planner.pair(image, asked))
-      const verdicts = pairs.map((pair, asked) => {
-        const given = planner.verdictGiven(image, asked)
-        return given >= 0 ? given : (trusted.get(pair) ?? -1)
-      })
+      const pairs = live.map((asked) => planner.pair(image, asked))
       const reasons = pairs.map((pair) => book.excluded[pair]!)
+      const verdicts = pairs.map((pair, at) => {
+        const given = planner.verdictGiven(image, live[at]!)
+        return given >= 0 || reasons[at] ? given : (trusted.get(pair) ?? -1)
+      })
       const broken = reasons.find((reason) => REASONS[reason] === 'broken')
       const excluded = broken ?? (reasons.every((reason) => reason > 0) ? reasons[0]! : 0)
-      const complete = !excluded && verdicts.every((verdict, asked) => verdict >= 0 || reasons[asked]! > 0)
+      const complete = !excluded && verdicts.every((verdict, at) => verdict >= 0 || reasons[at]! > 0)
       const humanSeen = pairs.every((pair) => book.seen[pair] === 1)
       return {
         digest,
         label: null,
-        tags: ordered.filter((_, asked) => VERDICTS[verdicts[asked]!] === YES),
+        tags: live.flatMap((asked, at) => (VERDICTS[verdicts[at]!] === YES ? [ordered[asked]!] : [])),
         origin: complete ? (humanSeen ? 'human' : 'predicted') : null,
         humanSeen,
         randomDraw: false,

@@ -17,7 +17,7 @@ import { layOut, type Group } from './grids.ts'
 import { packLabels, type Ledger } from './ledger.ts'
 import { NextPlace } from './line.ts'
 import { planLook, weighMoves, type LookPlan } from './look-plan.ts'
-import { VERDICTS } from './pairs.ts'
+import { pairLabel, VERDICTS, YES } from './pairs.ts'
 import { errorCurve, fitProbe, type Prediction } from './probe.ts'
 import { GRID, LOOK_SHARES, type LabellingPolicy, type PlannedScreen, type Round } from './rounds.ts'
 import type { LabelSpace } from './space.ts'
@@ -83,7 +83,8 @@ export class MultiLabelPlanner {
 
   /** @returns `wait` when all open screens must be answered first, `end` when no further work can lead to a certificate. */
   async draft(open: ReadonlySet<number>, signal?: AbortSignal): Promise<MultiDraft | 'wait' | 'end'> {
-    return this.adjudication() ?? this.exploration(open) ?? (await this.learnOrFreeze(open, signal))
+    const first = this.adjudication() ?? (await this.requested(open, signal)) ?? this.exploration(open)
+    return first ?? (await this.learnOrFreeze(open, signal))
   }
 
   /** What is thought of every class, by the answers there are; null for one that nobody was asked about. */
@@ -163,7 +164,20 @@ export class MultiLabelPlanner {
     return label < 0 ? -1 : label % VERDICTS.length
   }
 
+  /** Whether the class is still one of the session's. */
+  isLive(asked: number): boolean {
+    return this.ledger.classes.includes(pairLabel(this.parts.classes[asked]!, YES))
+  }
+
+  /** Pairs that take part. */
+  get population(): number {
+    const live = this.parts.classes.map((_, asked) => this.isLive(asked))
+    const { excluded } = this.ledger.book
+    return excluded.reduce((count, reason, pair) => count + (!reason && live[pair % live.length] ? 1 : 0), 0)
+  }
+
   private unjudged(asked: number): number[] {
+    if (!this.isLive(asked)) return []
     const { book } = this.ledger
     return [...this.parts.digests.keys()].filter((image) => book.isUnjudged(this.pair(image, asked)))
   }
@@ -196,6 +210,31 @@ export class MultiLabelPlanner {
     return { purpose: 'adjudicate', because, screens: this.numbered(screens), screensAfter: 0, accepted }
   }
 
+  /** What people asked for, under the class that they named or under every class. */
+  private async requested(open: ReadonlySet<number>, signal: AbortSignal | undefined): Promise<MultiDraft | null> {
+    const requests = this.ledger.pendingRequests()
+    if (requests.length === 0) return null
+    const opinions = await this.opinions(signal)
+    const { book, row } = this.ledger
+    const taken = new Set(open)
+    const screens = requests.flatMap(({ images, by, review }) => {
+      const picked = this.parts.classes.map(() => new Set<number>())
+      for (const name of images) {
+        const pair = row.get(name)
+        if (pair === undefined || book.excluded[pair] || taken.has(pair)) continue
+        const asked = pair % picked.length
+        if (!this.isLive(asked) || !(review || book.isUnjudged(pair))) continue
+        taken.add(pair)
+        picked[asked]!.add(Math.floor(pair / picked.length))
+      }
+      return this.grids(this.grouped(picked, opinions), opinions).map((screen) => ({ ...screen, requestedBy: by }))
+    })
+    if (screens.length === 0) return null
+    const because = `${[...new Set(requests.map(({ by }) => by))].join(', ')} asked for these images.`
+    const { screensAfter = null, accepted = 0 } = this.ledger.rounds.at(-1) ?? {}
+    return { purpose: 'asked', because, screens: this.numbered(screens), screensAfter, accepted }
+  }
+
   /** Classes that people have not met both ways are looked for, a grid at a time, among the most typical of each cluster. */
   private exploration(open: ReadonlySet<number>): MultiDraft | null {
     const { classes, digests, assignment } = this.parts
@@ -206,7 +245,7 @@ export class MultiLabelPlanner {
         const verdict = this.verdictGiven(image, asked)
         if (verdict >= 0) given[verdict]! += 1
       }
-      if ((given[0]! > 0 && given[1]! > 0) || given[0]! + given[1]! >= most) return []
+      if (!this.isLive(asked) || (given[0]! > 0 && given[1]! > 0) || given[0]! + given[1]! >= most) return []
       return [{ asked, images: this.likelyFirst(asked, open).slice(0, GRID) }]
     })
     const screens = questions.flatMap(({ asked, images }) => this.exploring(asked, images))
@@ -262,7 +301,7 @@ export class MultiLabelPlanner {
     })
     const chances = Float64Array.from(unseen.flatMap((images, asked) => images.map((image) => chance(asked, image))))
     chances.sort().reverse()
-    const population = book.included
+    const { population } = this
     const move = weighMoves(
       chances,
       book.missesExpected(),
@@ -287,8 +326,9 @@ export class MultiLabelPlanner {
   /** Pairs of the drawn images that nobody was asked about, a few images' worth. */
   private undrawn(open: ReadonlySet<number>): { image: number; asked: number }[] {
     const { drawn, classes } = this.parts
+    const live = [...classes.keys()].filter((asked) => this.isLive(asked))
     return drawn.flatMap((image) =>
-      [...classes.keys()].flatMap((asked) => {
+      live.flatMap((asked) => {
         const pair = this.pair(image, asked)
         return this.ledger.book.isUnjudged(pair) && !open.has(pair) ? [{ image, asked }] : []
       }),
@@ -363,6 +403,7 @@ export class MultiLabelPlanner {
       if (book.excluded[pair]) return -1
       if (label >= 0) return label
       const asked = pair % classes.length
+      if (!this.isLive(asked)) return -1
       const verdict = opinions[asked]?.verdict[Math.floor(pair / classes.length)]
       return verdict === undefined ? -1 : asked * VERDICTS.length + verdict
     })
@@ -438,8 +479,11 @@ export class MultiLabelPlanner {
   private grouped(picked: readonly ReadonlySet<number>[], opinions: readonly (Opinion | null)[]): Map<number, Group> {
     const groups = new Map<number, Group>()
     picked.forEach((images, asked) => {
-      for (const image of images)
-        groupOf(groups, asked * VERDICTS.length + (opinions[asked]?.verdict[image] ?? 0)).images.push(image)
+      for (const image of images) {
+        const given = this.verdictGiven(image, asked)
+        const verdict = given >= 0 ? given : (opinions[asked]?.verdict[image] ?? 0)
+        groupOf(groups, asked * VERDICTS.length + verdict).images.push(image)
+      }
     })
     return groups
   }

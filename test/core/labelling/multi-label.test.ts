@@ -171,6 +171,50 @@ describe('a session of several labels an image', () => {
     )
   })
 
+  it('asks no more about a class that was removed, and takes an image that was deleted off its screens', async () => {
+    const { engine, events } = await play(set.problem, truthfully(set), (played) => played.events.length === 1)
+    const at = (later: number): string => timeOf(events.length + later)
+    engine.apply({ type: 'class-removed', name: 'class-1', into: null, by: 'lead', at: at(0) })
+    expect(engine.classes).toEqual(['class-0', 'class-2'])
+    const [screen] = engine.openScreens()
+    const [gone] = screen!.images
+    engine.apply({ type: 'image-removed', image: gone!, at: at(1) })
+    expect(engine.eventCount).toBe(events.length + 2)
+    expect(engine.openScreens().flatMap(({ images }) => images)).not.toContain(gone)
+    expect(engine.openScreens().map(({ asks }) => asks)).not.toContain('class-1')
+    for (let i = 2; ; i++) {
+      while (engine.due) await engine.plan()
+      const open = engine.openScreens()[0]
+      if (!open) break
+      const answer = simulatedAnswer(open, set.truth, 'anna')
+      engine.apply({ type: 'answer', revision: 0, ...answer, at: at(i) })
+    }
+    expect(engine.ending).toBe('certified')
+    expect(engine.looks.at(-1)!.population).toBe(2 * (set.problem.digests.length - 1))
+    const labels = await engine.finalLabels()
+    expect(labels.find(({ digest }) => digest === gone)!.excluded).toBe('deleted')
+    expect(labels.some(({ tags }) => tags!.includes('class-1'))).toBe(false)
+    expect(() => engine.checkClassChange({ add: 'rust' })).toThrow(/open one with the new classes/)
+  })
+
+  it('shows what somebody asks for next, under the class that they name', async () => {
+    const { engine, events } = await play(set.problem, truthfully(set), (played) => played.events.length === 1)
+    const images = set.problem.digests.slice(10, 20)
+    const wanted = { type: 'requested' as const, images, proposed: 'class-2', by: 'lead', at: timeOf(events.length) }
+    engine.apply({ ...wanted, review: true })
+    for (let i = 1; !engine.rounds.some(({ purpose }) => purpose === 'asked'); i++) {
+      const answer = simulatedAnswer(engine.openScreens()[0]!, set.truth, 'anna')
+      engine.apply({ type: 'answer', revision: 0, ...answer, at: timeOf(events.length + i) })
+      if (engine.due) await engine.plan()
+    }
+    const asked = engine.rounds.at(-1)!
+    expect(asked.requestsServed).toBe(1)
+    expect(new Set(asked.screens.map(({ asks, requestedBy }) => `${asks} ${requestedBy}`))).toEqual(
+      new Set(['class-2 lead']),
+    )
+    expect(new Set(asked.screens.flatMap((screen) => screen.images))).toEqual(new Set(images))
+  })
+
   it('gives reasons: the chance of its prediction, and the likest images that were asked the same', async () => {
     const { engine } = await play(set.problem, truthfully(set), ({ engine: played }) => played.rounds.length === 3)
     const screen = engine.openScreens()[0]!
