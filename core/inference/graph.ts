@@ -32,6 +32,7 @@ const IR_VERSION = 9
 const OPSET = 18
 const MODEL_GRAPH = 7
 const GRAPH = { node: 1, input: 11, output: 12 } as const
+const NODE = { input: 1, output: 2 } as const
 
 /** TensorProto.DataType. */
 export const ELEMENT = { float32: 1, uint8: 2, int32: 6, int64: 7, float64: 11 } as const satisfies Record<
@@ -145,6 +146,8 @@ export interface JoinOptions {
   readonly replaceInputs?: boolean
   /** Drops the first model's outputs: the appended graph declares others. */
   readonly replaceOutputs?: boolean
+  /** Another name for a value of the first model, where the appended graph needs its name. */
+  readonly rename?: { readonly from: ValueName; readonly to: ValueName }
 }
 
 /**
@@ -160,17 +163,33 @@ export function joinGraphs(model: Uint8Array, graph: OnnxGraph, options: JoinOpt
   if (options.replaceOutputs) dropped.add(GRAPH.output)
   const fields = fieldsOf(model)
   const original = fields.filter((f) => f.id === MODEL_GRAPH).flatMap((f) => fieldsOf(f.body))
-  const kept = original.filter((f) => !dropped.has(f.id)).map((f) => f.whole)
+  const { rename } = options
+  const kept = original
+    .filter((f) => !dropped.has(f.id))
+    .map((f) => (rename && f.id === GRAPH.node ? renamed(f, rename) : f.whole))
   // Nodes must stand in topological order, so a graph that feeds the model goes before it.
   const added = fieldsOf(graph.graphBytes()).filter((f) => f.id !== 2)
   const addedBytes = added.map((f) => f.whole)
   const body = Buffer.concat(options.replaceInputs ? [...addedBytes, ...kept] : [...kept, ...addedBytes])
   const outline = fields.filter((f) => f.id !== MODEL_GRAPH).map((f) => f.whole)
-  const graphField = protobuf.Writer.create()
-    .uint32((MODEL_GRAPH << 3) | 2)
+  return new Uint8Array(Buffer.concat([...outline, delimited(MODEL_GRAPH, body)]))
+}
+
+/** A node whose inputs and outputs of one name have another. */
+function renamed(node: Field, { from, to }: { readonly from: ValueName; readonly to: ValueName }): Uint8Array {
+  const old = Buffer.from(from)
+  const fields = fieldsOf(node.body)
+  const isNamed = ({ id, body }: Field) => (id === NODE.input || id === NODE.output) && old.equals(body)
+  if (!fields.some(isNamed)) return node.whole
+  const parts = fields.map((f) => (isNamed(f) ? delimited(f.id, Buffer.from(to)) : f.whole))
+  return delimited(node.id, Buffer.concat(parts))
+}
+
+function delimited(id: number, body: Uint8Array): Uint8Array {
+  return protobuf.Writer.create()
+    .uint32((id << 3) | 2)
     .bytes(body)
     .finish()
-  return new Uint8Array(Buffer.concat([...outline, graphField]))
 }
 
 interface Field {
