@@ -13,6 +13,7 @@ import type { Screen } from '#core/labelling'
 import { silentLogger } from '#core/log'
 import { buildServer, type Api } from '../../apps/api/server.ts'
 import { hasBrowser, openBrowser } from '../support/browser.ts'
+import { serveManyImages } from '../support/many-images.ts'
 import { CLASSES, fakeWorld, RUN, SESSION, type FakeWorld } from '../support/fake-ports.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -452,6 +453,188 @@ describe.skipIf(!hasBrowser)('labelling in the browser', () => {
       await page.keyboard.press('Digit1')
       await expect.poll(() => page.locator('.chip').allTextContents()).toEqual(['1scratch', '2burr'])
     })
+  })
+
+  describe('by touch', () => {
+    /** A finger on the screen: what a tablet sends. */
+    async function finger() {
+      const protocol = await browser.context.newCDPSession(page)
+      await protocol.send('Emulation.setTouchEmulationEnabled', { enabled: true })
+      const touch = async (type: 'touchStart' | 'touchEnd', at?: number) => {
+        const box = at === undefined ? null : (await tile(at).boundingBox())!
+        const touchPoints = box ? [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }] : []
+        await protocol.send('Input.dispatchTouchEvent', { type, touchPoints })
+      }
+      return { down: (at: number) => touch('touchStart', at), up: () => touch('touchEnd') }
+    }
+
+    test('a tap marks, a long press enlarges, several are selected one after the other', async () => {
+      await page.setViewportSize({ width: 820, height: 1180 })
+      await enter('ann')
+      await shown('000001')
+      const { down, up } = await finger()
+      const tap = async (at: number) => {
+        await down(at)
+        await up()
+      }
+      await tap(5)
+      await expect.poll(() => marked().count()).toBe(1)
+      await down(7)
+      await page.locator('.zoom img').waitFor()
+      await up()
+      await expect.poll(() => page.locator('.zoom').count()).toBe(0)
+      expect(await marked().count()).toBe(1)
+      await page.getByRole('button', { name: 'Select several' }).click()
+      for (const at of [10, 11, 12]) await tap(at)
+      await expect.poll(() => page.locator('[data-selected="true"]').count()).toBe(3)
+      await page.getByRole('button', { name: 'dent' }).click()
+      await expect.poll(() => marked().count()).toBe(4)
+      await page.getByRole('button', { name: 'scratch' }).click()
+      await expect.poll(() => answers()[0]?.misfits.length).toBe(4)
+    })
+  })
+
+  describe('the lead', () => {
+    const lead = `/labelling/${SESSION}/lead`
+    const stats = {
+      screens: 12,
+      images: 480,
+      misfits: 24,
+      activeMs: 190_000,
+      secondsPerImage: 0.4,
+      controls: { images: 5, secondsPerImage: 2 },
+      gold: { shown: 12, missed: 1 },
+      agreement: { images: 50, equal: 49 },
+      lastAt: '2026-03-02T10:00:00.000Z',
+    }
+    const vote = { screen: '000001', why: null, proposed: 'dent', at: '2026-03-02T10:00:00.000Z' }
+
+    test('sees who did how much how fast, and asks for a review of it', async () => {
+      world.session.stats = [
+        { ...stats, annotator: 'ann' },
+        { ...stats, annotator: 'bob', controls: { images: 0, secondsPerImage: null } },
+      ]
+      await enter('ada', lead)
+      const row = page.getByRole('row', { name: /^ann/ })
+      await row.getByText('0.40 s').waitFor()
+      expect(await row.textContent()).toMatch(/480.*alone 2\.00 s, ×5\.0.*92 % of 12.*98 % of 50/)
+      await page.getByRole('button', { name: 'Review 96 labels of bob' }).click()
+      await page.getByText('They come as the next screens').waitFor()
+    })
+
+    test('sees where people disagree, and has it looked at again', async () => {
+      const [image] = world.session.screens[0]!.images
+      const votes = [
+        { ...vote, annotator: 'ann', class: 'dent' },
+        { ...vote, annotator: 'bob', class: null, why: 'broken' as const },
+      ]
+      world.session.disputed = [{ image: image!, votes, settled: { class: 'dent', chance: 0.91 } }]
+      await enter('ada', lead)
+      const disputed = page.getByRole('list', { name: 'Images that people see differently' })
+      await disputed.getByText('holds: dent (91 %)').waitFor()
+      expect(await disputed.textContent()).toContain('bobbroken')
+      await page.getByRole('button', { name: 'Show it again' }).click()
+      await expect.poll(() => world.session.requests).toEqual([[[image], null, 'ada', true]])
+    })
+
+    test('adds, merges and removes classes', async () => {
+      await enter('ada', lead)
+      await page.getByLabel('New class').fill('burr')
+      await page.getByRole('button', { name: 'Add it' }).click()
+      await page.getByRole('button', { name: 'Remove the class burr' }).click()
+      await page.getByLabel('Images labelled burr').selectOption('dent')
+      await page.getByRole('button', { name: 'Merge burr into dent' }).click()
+      await expect.poll(() => world.session.classes).toEqual([...CLASSES])
+    })
+
+    test('writes instructions, takes an example away, and all read them', async () => {
+      const images = world.session.screens[1]!.images.slice(0, 2)
+      world.session.instructions = { text: '', examples: { dent: images }, by: 'ada', at: '2026-03-02T10:00:00.000Z' }
+      await enter('ada', lead)
+      await page.getByRole('button', { name: 'Write them' }).click()
+      await page.getByLabel('In words').fill('Rims do **not** count.')
+      await page.getByRole('button', { name: 'Take example 1 of dent away' }).click()
+      await page.getByRole('button', { name: 'Save the instructions' }).click()
+      await page.locator('strong').getByText('not', { exact: true }).waitFor()
+      expect(world.session.instructions).toMatchObject({
+        text: 'Rims do **not** count.',
+        examples: { dent: images.slice(1) },
+      })
+    })
+
+    test('writes a comment for everybody', async () => {
+      await enter('ada', lead)
+      await page.getByRole('textbox', { name: 'Comment' }).fill('Mind the rims.')
+      await page.getByRole('button', { name: 'Write it' }).click()
+      await page.getByRole('list', { name: 'Comments' }).getByText('Mind the rims.').waitFor()
+    })
+
+    test('draws round images on the map, and they are shown next under the class that was said', async () => {
+      await serveManyImages(page, { dataset: 'surfaces', version: 'a'.repeat(64), images: 2_000 })
+      await enter('ada', `/labelling/${SESSION}/map`)
+      await page.getByRole('application').waitFor()
+      const box = (await page.getByRole('application').boundingBox())!
+      // The cloud on the right.
+      const [x, y] = [box.x + box.width * 0.8, box.y + box.height / 2]
+      await page.mouse.move(x - 40, y - 40)
+      await page.mouse.down()
+      for (const [right, down] of [
+        [60, -40],
+        [60, 50],
+        [-40, 50],
+        [-40, -30],
+      ] as const)
+        await page.mouse.move(x + right, y + down, { steps: 3 })
+      await page.mouse.up()
+      await page.getByText(/images in the lasso/).waitFor()
+      await page.getByLabel('They show').selectOption('dent')
+      await page.getByRole('button', { name: 'Show them next' }).click()
+      await page.getByText('They come as the next screens.').waitFor()
+      const [images, proposed, by, review] = world.session.requests[0]!
+      expect(images.length).toBeGreaterThan(1)
+      expect([proposed, by, review]).toEqual(['dent', 'ada', false])
+    })
+
+    test('an annotator sees the page without what only a lead may change', async () => {
+      await enter('ann', lead)
+      await page.getByRole('heading', { name: 'People' }).waitFor()
+      expect(await page.getByRole('button', { name: 'Add it' }).count()).toBe(0)
+      expect(await page.getByRole('button', { name: 'Write them' }).count()).toBe(0)
+    })
+
+    test.each(['lead', 'map'])(
+      'the look of the %s page: no serious accessibility violation, and it fits',
+      async (place) => {
+        world.session.stats = [
+          { ...stats, annotator: 'ann' },
+          { ...stats, annotator: 'a-name-of-forty-characters-by-all-means' },
+        ]
+        const votes = [
+          { ...vote, annotator: 'ann', class: 'dent' },
+          { ...vote, annotator: 'bob', class: 'pit' },
+        ]
+        const { images } = world.session.screens[1]!
+        world.session.disputed = images.map((image) => ({ image, votes, settled: null }))
+        world.session.instructions = {
+          text: 'Rims do **not** count.',
+          examples: { dent: images.slice(0, 9) },
+          by: null,
+          at: null,
+        }
+        world.session.comments.push({
+          at: stats.lastAt,
+          by: 'ann',
+          text: 'Odd light.',
+          screen: '000012',
+          image: images[0]!,
+        })
+        await serveManyImages(page, { dataset: 'surfaces', version: 'a'.repeat(64), images: 2_000 })
+        await enter('ada', `/labelling/${SESSION}/${place}`)
+        await page.getByRole('heading', { level: 1 }).waitFor()
+        await page.waitForLoadState('networkidle')
+        await looksRight(place)
+      },
+    )
   })
 
   const LOOKS: readonly (readonly [string, () => void, string | null])[] = [

@@ -54,6 +54,8 @@ export const router = createBrowserRouter([
           dataset,
           page('labelling', () => import('./pages/sessions.tsx')),
           page('labelling/:id', () => import('./labelling/labelling-page.tsx')),
+          page('labelling/:id/lead', () => import('./labelling/lead-page.tsx')),
+          page('labelling/:id/map', () => import('./labelling/lead-map.tsx')),
           // The short form that the command line prints.
           { path: 'label/:id', element: <></>, loader: ({ params }) => redirect(`/labelling/${params.id}`) },
           page('runs', () => import('./pages/runs.tsx')),

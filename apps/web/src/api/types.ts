@@ -81,6 +81,10 @@ export interface Session {
   readonly version: string
   readonly classes: readonly string[]
   readonly annotator: 'web' | 'simulated'
+  readonly task: 'single' | 'multi' | 'ordinal'
+  /** People who judge each image. */
+  readonly overlap: number
+  readonly targetAccuracy: number
   readonly openedAt: string | null
   readonly state: SessionState
 }

@@ -1,5 +1,5 @@
 /** The frame of all that is said of one dataset: which version is shown, and the ways to look at it. */
-import { createContext, use, useEffect, useRef, useState } from 'react'
+import { createContext, use, useEffect, useRef, useState, type ReactNode } from 'react'
 import { Link, NavLink, Outlet, useParams, useSearchParams } from 'react-router'
 import { useDataset, useOpenSessions } from '../api/queries.ts'
 import type { DatasetDetail } from '../api/types.ts'
@@ -26,6 +26,11 @@ const Context = createContext<Shown | null>(null)
 
 /** The dataset and the version that the page shows. */
 export const useShown = (): Shown => use(Context)!
+
+/** Shows one version on a page outside this frame; nothing there makes another one. */
+export function ShownVersion({ dataset, children }: { dataset: DatasetDetail; children: ReactNode }) {
+  return <Context value={{ dataset, ref: dataset.version, moveTo: () => undefined }}>{children}</Context>
+}
 
 const PLACES = [
   ['', 'Images'],

@@ -26,7 +26,7 @@ export function Shell() {
   const { pathname } = useLocation()
   if (me.error instanceof ApiProblem && me.error.status === 401) return <LoggedOut spent={pathname === '/welcome'} />
   // Labelling wants the whole window: the rail keeps its icons only.
-  const narrow = /^\/labelling\/./.test(pathname)
+  const narrow = /^\/labelling\/[^/]+$/.test(pathname)
   return (
     <div className="frame" data-narrow={narrow}>
       <a className="skip" href="#content">

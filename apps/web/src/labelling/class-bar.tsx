@@ -59,7 +59,7 @@ export function ClassBar({ map, view, isSelecting, onSelecting, act }: ClassBarP
             Select several
           </button>
         )}
-        {verb('skip', 'Skip', { do: 'skip' })}
+        {verb('skip', screen.vouches === undefined ? 'Skip' : 'Some do not match', { do: 'skip' })}
         {verb('undo', 'Undo', { do: 'undo' })}
         <span className="verb-gap" />
         {isBlind ? null : verb('why', 'Why?', { do: 'why' })}

@@ -6,6 +6,7 @@ import { get, imageUrl, segment, thumbnailUrl, type ApiProblem } from '../api/cl
 import type { Instructions, Reasons, Session } from '../api/types.ts'
 import { percent } from '../parts/format.ts'
 import { Facts, Failure, Skeleton } from '../parts/page.tsx'
+import { useInstructions } from './queries.ts'
 
 interface WhyProps {
   readonly session: Session
@@ -91,11 +92,6 @@ export function CommentBox({ text, onSave, onClose }: CommentProps) {
       </div>
     </Modal>
   )
-}
-
-export const useInstructions = (session: string) => {
-  const path = `/api/sessions/${segment(session)}/instructions`
-  return useQuery<Instructions, ApiProblem>({ queryKey: [path], queryFn: () => get(path), staleTime: 60_000 })
 }
 
 /** What the classes mean, in words and by images. */
