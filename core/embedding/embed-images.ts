@@ -6,10 +6,12 @@ import path from 'node:path'
 import { openVersion, pixelMatrix, readPixelRows, type DatasetReader, type PixelMatrix } from '#core/datasets'
 import type { StepContext } from '#core/execution'
 import { mapBatches, matrix, openSessionPool, readMatrixFile, type Matrix, type Tensors } from '#core/inference'
-import type { Embeddings, embedImages as step, StepInput } from '#core/steps'
+import type { Embedder as Trained, EmbeddingQuality, Embeddings, embedImages as step, StepInput } from '#core/steps'
 import { blobFile, putBlob, putBlobFile, type ObjectStore } from '#core/storage'
-import { fitEmbedder, fittingSample, imagesTensor } from './fit-embedder.ts'
+import { chooseEmbedder, componentsFor, type EmbedderChoice } from './choice.ts'
+import { fitEmbedder, fittingSample, imagesTensor, type FitOptions } from './fit-embedder.ts'
 import { inputSizeFor } from './input-size.ts'
+import { QualitySample } from './quality.ts'
 import { loadTrainedEmbedder, loadUserEmbedder, type Embedder } from './user-embedder.ts'
 
 /** The result does not depend on it; each thread takes about 100 MB. */
@@ -20,23 +22,24 @@ const IMAGES_PER_READ = 256
 const PROGRESS_EVERY_IMAGES = 512
 
 /**
- * @throws {PlatformError} `EMBEDDER_INVALID` for a user's file with another signature; `DATASET_NOT_FOUND`.
+ * @throws {PlatformError} `EMBEDDER_INVALID` for an embedder with another signature, or two that Gyre did not fit;
+ *   `DATASET_NOT_FOUND`.
  */
 export async function embedImages(
-  { version, model = 'fitted', embedder: trained, dims, seed }: StepInput<typeof step>,
+  { version, model, embedder: trained, dims, whiten, seed }: StepInput<typeof step>,
   ctx: StepContext,
 ): Promise<Embeddings> {
+  const choice = chooseEmbedder(model, trained !== undefined)
   const reader = await openVersion(ctx.store, version)
-  const own = trained
-    ? await loadTrainedEmbedder(ctx.store, trained)
-    : model === 'fitted'
-      ? null
-      : await loadUserEmbedder(model)
-  const size = own?.size ?? inputSizeFor(await reader.facts())
-  const pixels = await pixelMatrix(ctx, version, size)
-  const embedder = own ?? (await fitOnTrainingSplit(reader, pixels, { dims, seed }, ctx))
+  const beside = await foreignEmbedder(ctx.store, choice, trained)
+  const pixels = await pixelMatrix(ctx, version, beside?.size ?? inputSizeFor(await reader.facts()))
+  const kept = componentsFor(choice, { whiten, images: pixels.images, dims: beside?.dims ?? dims })
+  const embedder =
+    beside && choice.fitted.length === 0 && kept === null
+      ? beside
+      : await fitOnTrainingSplit(reader, pixels, { parts: choice.fitted, beside, whiten: kept, dims, seed }, ctx)
   const file = path.join(ctx.scratchDir, 'embeddings.f32')
-  await embedAll(embedder, pixels, file, ctx)
+  const quality = await embedAll(embedder, pixels, file, ctx)
   return {
     kind: 'embeddings',
     dataset: reader.version,
@@ -45,7 +48,18 @@ export async function embedImages(
     dims: embedder.dims,
     embedder: await putBlob(ctx.store, embedder.model),
     inputSize: embedder.size,
+    quality,
   }
+}
+
+/** Brought as a file, or trained by a step; undefined where Gyre fits all of it. */
+async function foreignEmbedder(
+  store: ObjectStore,
+  { file }: EmbedderChoice,
+  trained: Trained | undefined,
+): Promise<Embedder | undefined> {
+  if (trained) return loadTrainedEmbedder(store, trained)
+  return file === null ? undefined : loadUserEmbedder(file)
 }
 
 /**
@@ -65,7 +79,7 @@ export async function loadEmbeddings(
 async function fitOnTrainingSplit(
   reader: DatasetReader,
   pixels: PixelMatrix,
-  { dims, seed }: { dims: number; seed: number },
+  options: FitOptions,
   ctx: StepContext,
 ): Promise<Embedder> {
   const labels = await reader.labels()
@@ -75,23 +89,31 @@ async function fitOnTrainingSplit(
   const imageBytes = all.length / rows.length
   const images = rows.map((_, i) => all.subarray(i * imageBytes, (i + 1) * imageBytes))
   const fitted = await fitEmbedder(images, pixels, (model) => embedInMemory(model, all, pixels, ctx.signal), {
-    dims,
-    seed,
+    ...options,
     signal: ctx.signal,
     onProgress: (note) => ctx.progress({ done: 0, total: pixels.images, unit: 'images', note }),
   })
   return { ...fitted, size: { height: pixels.height, width: pixels.width } }
 }
 
-async function embedAll(embedder: Embedder, pixels: PixelMatrix, file: string, ctx: StepContext): Promise<void> {
+/** Writes the matrix row by row, whatever its size, and measures it on the way. */
+async function embedAll(
+  embedder: Embedder,
+  pixels: PixelMatrix,
+  file: string,
+  ctx: StepContext,
+): Promise<EmbeddingQuality> {
   const pool = await openSessionPool(embedder.model, { threads: THREADS })
   const out = await open(file, 'w')
+  const sample = new QualitySample(pixels.images)
   try {
     let done = 0
     for await (const { embedding } of mapBatches(pool, batchesOf(pixels), { signal: ctx.signal })) {
-      const { buffer, byteOffset, byteLength } = embedding!.data
-      await out.writeFile(new Uint8Array(buffer, byteOffset, byteLength))
-      done += embedding!.dims[0]!
+      const data = embedding!.data as Float32Array
+      await out.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      const rows = embedding!.dims[0]!
+      sample.add(matrix(rows, embedder.dims, data))
+      done += rows
       if (done % PROGRESS_EVERY_IMAGES === 0 || done === pixels.images)
         ctx.progress({ done, total: pixels.images, unit: 'images', note: 'embedding' })
     }
@@ -99,6 +121,7 @@ async function embedAll(embedder: Embedder, pixels: PixelMatrix, file: string, c
     await out.close()
     await pool.close()
   }
+  return sample.quality()
 }
 
 async function embedInMemory(

@@ -1,15 +1,21 @@
-/** The fitted embedder as an ONNX graph. A patch is evened out after the filter: both are linear up to one division. */
+/** Filter responses as nodes of a graph. A patch is evened out after the filter: both are linear up to one division. */
 
-import { OnnxGraph } from '#core/inference'
 import type { PixelSize } from '#core/images'
+import type { OnnxGraph } from '#core/inference'
 import type { FilterBank } from './filters.ts'
 import { CONTRAST_FLOOR } from './patches.ts'
 
 export const PATCH_SIDE = 6
-/** Four quarters and the maximum. */
-export const FEATURES_PER_FILTER = 5
-/** Responses below this, in units of whitened patches, count as none. */
-const THRESHOLD = 0.25
+/** Four quarters and the maximum, for each map. */
+export const FEATURES_PER_MAP = 5
+
+/** How a patch is described by its responses to the filters. */
+export interface Encoding {
+  /** Responses are divided by the root mean square of all filters' at the same place, and both signs are kept. */
+  readonly relative: boolean
+  /** Responses below this count as none. */
+  readonly threshold: number
+}
 
 export interface Scale {
   readonly bank: FilterBank
@@ -17,26 +23,25 @@ export interface Scale {
   readonly stride: number
 }
 
-export interface Standardisation {
-  readonly mean: Float32Array
-  readonly scale: Float32Array
-}
-
-export interface EmbedderParts {
+export interface FilterFeatures {
+  /** Keeps the names of constants apart from those of other parts. */
+  readonly prefix: string
   readonly size: PixelSize
   readonly channels: 1 | 3
   /** From the full size down; each next one sees the image at half the size of the one before. */
   readonly scales: readonly Scale[]
-  readonly standardisation?: Standardisation
+  readonly encoding: Encoding
 }
 
-/** @returns uint8 [N, H, W, 3] `images` → float32 [N, d] `embedding`. */
-export function embedderModel({ size, channels, scales, standardisation }: EmbedderParts): Uint8Array {
-  const graph = new OnnxGraph('patch embedder', 'embedder/')
-  const images = graph.input('images', 'uint8', ['N', size.height, size.width, 3])
-  const floats = graph.node('Cast', [images], { to: 1 })
-  let planes = graph.node('Transpose', [floats], { perm: [0, 3, 1, 2] })
-  if (channels === 1) planes = graph.node('Conv', [planes, graph.constant('grey', [1 / 3, 1 / 3, 1 / 3], [1, 3, 1, 1])])
+/**
+ * @param planes - float32 [N, channels, H, W].
+ * @returns square roots of the pooled responses, [N, d].
+ */
+export function addFilterFeatures(
+  graph: OnnxGraph,
+  planes: string,
+  { prefix, size, channels, scales, encoding }: FilterFeatures,
+): string {
   let { height, width } = size
   const features: string[] = []
   scales.forEach((scale, level) => {
@@ -45,33 +50,26 @@ export function embedderModel({ size, channels, scales, standardisation }: Embed
       height >>= 1
       width >>= 1
     }
-    const responses = addResponses(graph, planes, { ...scale, channels, level })
+    const responses = addResponses(graph, planes, { ...scale, channels, encoding, prefix: `${prefix}scale${level}/` })
     features.push(addPooling(graph, responses, positions(height, scale.stride), positions(width, scale.stride)))
   })
-  let embedding = graph.node('Sqrt', [graph.node('Concat', features, { axis: 1 })])
-  const dims = FEATURES_PER_FILTER * scales.reduce((sum, { bank }) => sum + bank.weights.rows, 0)
-  if (standardisation) {
-    embedding = graph.node('Sub', [embedding, graph.constant('mean', standardisation.mean, [dims])])
-    embedding = graph.node('Mul', [embedding, graph.constant('scale', standardisation.scale, [dims])])
-  }
-  graph.output('embedding', 'float32', ['N', dims], embedding)
-  return graph.toBytes()
+  return graph.node('Sqrt', [graph.node('Concat', features, { axis: 1 })])
 }
 
 function positions(side: number, stride: number): number {
   return Math.floor((side - PATCH_SIDE) / stride) + 1
 }
 
-/** Thresholded responses [N, filters, positions, positions] of one scale. */
+/** Thresholded responses of one scale: [N, maps, positions, positions], a map for each filter or for each sign of one. */
 function addResponses(
   graph: OnnxGraph,
   planes: string,
-  { bank, stride, channels, level }: Scale & { channels: number; level: number },
+  { bank, stride, channels, encoding, prefix }: Scale & { channels: number; encoding: Encoding; prefix: string },
 ): string {
   const filters = bank.weights.rows
   const kernel = [channels, PATCH_SIDE, PATCH_SIDE] as const
   const strides = { strides: [stride, stride] }
-  const name = (part: string) => `scale${level}/${part}`
+  const name = (part: string) => `${prefix}${part}`
   const values = channels * PATCH_SIDE * PATCH_SIDE
   const box = graph.constant(name('box'), new Float32Array(values).fill(1 / values), [1, ...kernel])
   const mean = graph.node('Conv', [planes, box], strides)
@@ -82,15 +80,34 @@ function addResponses(
   const weights = graph.constant(name('filters'), bank.weights.data, [filters, ...kernel])
   const raw = graph.node('Conv', [planes, weights], strides)
   const even = graph.node('Div', [raw, contrast])
+  const shift = encoding.relative ? 0 : encoding.threshold
   const offsets = graph.constant(
     name('offsets'),
-    bank.offsets.map((offset) => offset + THRESHOLD),
+    bank.offsets.map((offset) => offset + shift),
     [1, filters, 1, 1],
   )
-  return graph.node('Relu', [graph.node('Sub', [even, offsets])])
+  const shifted = graph.node('Sub', [even, offsets])
+  if (!encoding.relative) return graph.node('Relu', [shifted])
+  return addRelative(graph, shifted, { filters, threshold: encoding.threshold, name })
 }
 
-/** Mean over four (overlapping where the side is odd) quarters, and the maximum: [N, 5·filters]. */
+/** What of each response, in units of the root mean square of all at its place, lies beyond the threshold on either side. */
+function addRelative(
+  graph: OnnxGraph,
+  responses: string,
+  { filters, threshold, name }: { filters: number; threshold: number; name: (part: string) => string },
+): string {
+  const share = graph.constant(name('share'), new Float32Array(filters).fill(1 / filters), [1, filters, 1, 1])
+  const meanSquare = graph.node('Conv', [graph.node('Mul', [responses, responses]), share])
+  const tiny = graph.constant(name('tiny'), [1e-6], [])
+  const relative = graph.node('Div', [responses, graph.node('Sqrt', [graph.node('Add', [meanSquare, tiny])])])
+  const beyond = graph.constant(name('threshold'), [threshold], [])
+  const above = graph.node('Relu', [graph.node('Sub', [relative, beyond])])
+  const below = graph.node('Relu', [graph.node('Sub', [graph.node('Neg', [relative]), beyond])])
+  return graph.node('Concat', [above, below], { axis: 1 })
+}
+
+/** Mean over four (overlapping where the side is odd) quarters, and the maximum: [N, 5·maps]. */
 function addPooling(graph: OnnxGraph, responses: string, height: number, width: number): string {
   const quarters = graph.node('AveragePool', [responses], {
     kernel_shape: [Math.ceil(height / 2), Math.ceil(width / 2)],

@@ -1,10 +1,10 @@
 /**
- * Learns the filters of one scale: k-means on whitened patches (Coates, Lee & Ng, AISTATS 2011). Equal patches and seed
- * give equal filters.
+ * Learns the filters of one scale from whitened patches: their k-means (Coates, Lee & Ng, AISTATS 2011), or some of the
+ * patches themselves (Thiry, Arbel, Belilovsky & Oyallon, ICLR 2021). Equal patches and seed give equal filters.
  */
 
 import { kMeans } from '#core/clustering'
-import { columnMeans, covarianceOf, matMul, matrix, symmetricEigen, type Matrix } from '#core/inference'
+import { columnMeans, covarianceOf, matMul, matrix, rowsOf, symmetricEigen, type Matrix } from '#core/inference'
 
 export interface FilterBank {
   /** Applied to raw pixels [filters, patch values]: whitening and removal of the patch's mean are folded in. */
@@ -17,10 +17,18 @@ export interface FilterBank {
 const WHITENING_FLOOR = 0.1
 const KMEANS_ITERATIONS = 10
 
-/** @param patches - evened out, [m, patch values]. */
+export interface FilterOptions {
+  readonly filters: number
+  readonly seed: number
+  /** `means` of groups of patches, or the `patches` that come first. */
+  readonly dictionary: 'means' | 'patches'
+  readonly signal?: AbortSignal
+}
+
+/** @param patches - evened out, in random order, [m, patch values]. */
 export async function learnFilters(
   patches: Matrix,
-  { filters, seed, signal }: { filters: number; seed: number; signal?: AbortSignal },
+  { filters, seed, dictionary, signal }: FilterOptions,
 ): Promise<FilterBank> {
   const mean = columnMeans(patches)
   const whitening = await whiteningOf(patches, signal)
@@ -31,13 +39,8 @@ export async function learnFilters(
   )
   const whitened = await matMul(centred, whitening, { signal })
   const k = Math.min(filters, patches.rows)
-  const { centroids } = await kMeans(whitened, {
-    k,
-    seed,
-    iterations: KMEANS_ITERATIONS,
-    ...(signal ? { signal } : {}),
-  })
-  const weights = await matMul(unitRows(centroids), whitening)
+  const chosen = dictionary === 'patches' ? rowsOf(whitened, 0, k) : await meansOf(whitened, { k, seed, signal })
+  const weights = await matMul(unitRows(chosen), whitening)
   const offsets = Float32Array.from({ length: k }, (_, f) => {
     let sum = 0
     for (let j = 0; j < mean.length; j++) sum += weights.data[f * weights.cols + j]! * mean[j]!
@@ -45,6 +48,14 @@ export async function learnFilters(
   })
   removeRowMeans(weights)
   return { weights, offsets }
+}
+
+async function meansOf(
+  whitened: Matrix,
+  { k, seed, signal }: { k: number; seed: number; signal: AbortSignal | undefined },
+): Promise<Matrix> {
+  const stop = signal ? { signal } : {}
+  return (await kMeans(whitened, { k, seed, iterations: KMEANS_ITERATIONS, ...stop })).centroids
 }
 
 /** ZCA: the symmetric matrix that takes the covariance of the patches to (nearly) the identity. */

@@ -1,25 +1,33 @@
 /**
  * Learns an embedder from images alone: no labels, no pretrained weights, seconds on a CPU.
  *
- * Filters are learnt from patches at two or three scales (`filters.ts`); each filter's response, above a threshold, is
- * averaged over the four quarters of the image, for texture and layout, and its maximum is kept, for small things
- * anywhere. Square roots and a standardisation follow, so that a linear model does well on top.
+ * Its parts (`patches` unless others are asked for) describe an image each in its own way; their numbers are centred and
+ * scaled to variance 1, so that a linear model does well on top. Several parts get their share of the variance each, and
+ * are whitened half way: of the principal components, the first are kept, each divided by the square root of its standard
+ * deviation. Whitening all the way would make noise as loud as what tells images apart (docs/embedding.md has figures).
  * Equal images, options and seed give an equal file.
- *
- * With 1,600 dimensions and the head trainer, on images held out: MNIST 0.988 (10,000 labels), CIFAR-10 0.68 (16,000
- * labels). One core of 2024 embeds 3,800, 1,700 and, at 64 × 64, 1,000 images a second.
  */
 
-import { seededRandom } from '#core/clustering'
-import { evenlySpaced, type Matrix, type Tensors } from '#core/inference'
+import { evenlySpaced, matrix, pca, type Matrix, type Tensors } from '#core/inference'
 import type { PixelSize } from '#core/images'
-import { embedderModel, FEATURES_PER_FILTER, PATCH_SIDE, type Scale, type Standardisation } from './embedder-graph.ts'
-import { learnFilters } from './filters.ts'
-import { halve, samplePatches, toPlanes, type Planes } from './patches.ts'
+import type { FittedName } from './choice.ts'
+import { colourPart } from './colour.ts'
+import { embedderModel, type EmbedderParts, type Standardisation } from './embedder-model.ts'
+import { patchPart, whitenedPatchPart, type LearningOptions } from './filter-parts.ts'
+import { hogPart } from './hog.ts'
+import type { Part } from './part.ts'
+import { shrink, toPlanes, type Planes } from './patches.ts'
+import type { Embedder } from './user-embedder.ts'
 
 export interface FitOptions {
-  /** Length of the embedding, at most: it is divided evenly among scales and features. */
+  /** In the order of the embedding; `patches` alone where left out. */
+  readonly parts?: readonly FittedName[]
+  /** Comes after the parts; takes images of the same size. */
+  readonly beside?: Embedder | undefined
+  /** Length of what `patches` gives, at most: it is divided evenly among scales and features. */
   readonly dims: number
+  /** Keeps so many components of all parts together, whitened half way. */
+  readonly whiten?: number | null
   readonly seed: number
   readonly signal?: AbortSignal
   readonly onProgress?: (note: string) => void
@@ -28,14 +36,10 @@ export interface FitOptions {
 /** Runs a model over the training images, in their order: the caller knows where sessions may run. */
 export type Embed = (model: Uint8Array) => Promise<Matrix>
 
-const PATCHES_PER_SCALE = 40_000
-const PATCHES_PER_IMAGE = 100
-/** Images that patches and the standardisation are taken from, at most. */
+/** Images that patches, standardisation and components are taken from, at most. */
 const FITTING_IMAGES = 2_000
-/** The smallest side that is still halved: below, patches would cover the whole image. */
-const SMALLEST_HALVED_SIDE = 24
-/** From this side on, the finest scale visits every second position: four times cheaper, and the halved scale sees the rest. */
-const STRIDE_FROM_SIDE = 48
+/** Parts see an image at this side or less: beside an embedder for large images, it is shrunk for them. */
+const LARGEST_SIDE = 64
 
 /**
  * @param images - training images, uint8 [height, width, 3] each, at least one.
@@ -45,22 +49,24 @@ export async function fitEmbedder(
   images: readonly Uint8Array[],
   size: PixelSize,
   embed: Embed,
-  { dims, seed, signal, onProgress = () => {} }: FitOptions,
+  options: FitOptions,
 ): Promise<{ model: Uint8Array; dims: number }> {
+  const { parts: names = ['patches'], beside, whiten, signal, onProgress = () => {} } = options
   const channels = images.every(isGrey) ? 1 : 3
-  let planes = images.map((pixels) => toPlanes(pixels, size, channels))
-  const count = scaleCount(size)
-  const filters = Math.max(1, Math.floor(dims / (FEATURES_PER_FILTER * count)))
-  const scales: Scale[] = []
-  for (let s = 0; s < count; s++) {
-    if (s > 0) planes = planes.map(halve)
-    onProgress(`learning filters, scale ${s + 1} of ${count}`)
-    scales.push(await learnScale(planes, { filters, seed: seed + s, stride: strideOf(planes[0]!), signal }))
-  }
+  const shrunk = Math.ceil(Math.min(size.height, size.width) / LARGEST_SIDE)
+  const planes = images.map((pixels) => toPlanes(pixels, size, channels))
+  const seen = shrunk === 1 ? planes : planes.map((image) => shrink(image, shrunk))
+  const parts: Part[] = []
+  for (const name of names) parts.push(await fitPart(name, seen, options.dims, { ...options, onProgress }))
+  const embedder: EmbedderParts = { size, channels, shrunk, parts, beside }
   onProgress('standardising')
-  const plain = await embed(embedderModel({ size, channels, scales }))
-  const model = embedderModel({ size, channels, scales, standardisation: standardisationOf(plain) })
-  return { model, dims: plain.cols }
+  const plain = await embed(embedderModel(embedder))
+  const standardisation = standardisationOf(plain)
+  if (whiten == null) return { model: embedderModel({ ...embedder, standardisation }), dims: plain.cols }
+  onProgress('whitening')
+  weigh(standardisation, [...parts, ...(beside ? [{ dims: beside.dims, weight: 1 }] : [])])
+  const directions = await directionsOf(plain, standardisation, whiten, signal)
+  return { model: embedderModel({ ...embedder, standardisation, directions }), dims: directions.cols }
 }
 
 /** Which of `available` training images to fit on: evenly spaced. */
@@ -74,24 +80,23 @@ export function imagesTensor(pixels: Uint8Array, { height, width }: PixelSize): 
   return { images: { type: 'uint8', data: pixels, dims: [count, height, width, 3] } }
 }
 
-async function learnScale(
-  planes: readonly Planes[],
-  { filters, seed, stride, signal }: { filters: number; seed: number; stride: number; signal: AbortSignal | undefined },
-): Promise<Scale> {
-  const count = Math.min(PATCHES_PER_SCALE, PATCHES_PER_IMAGE * planes.length)
-  const patches = samplePatches(planes, PATCH_SIDE, count, seededRandom(seed))
-  const bank = await learnFilters(patches, { filters, seed, ...(signal ? { signal } : {}) })
-  return { bank, stride }
-}
-
-function scaleCount({ height, width }: PixelSize): number {
-  let count = 1
-  for (let side = Math.min(height, width); side >= SMALLEST_HALVED_SIDE && count < 3; side >>= 1) count++
-  return count
-}
-
-function strideOf({ height, width }: PixelSize): number {
-  return Math.min(height, width) >= STRIDE_FROM_SIDE ? 2 : 1
+async function fitPart(
+  name: FittedName,
+  images: readonly Planes[],
+  dims: number,
+  options: LearningOptions,
+): Promise<Part> {
+  const channels = images[0]!.channels as 1 | 3
+  switch (name) {
+    case 'patches':
+      return patchPart(images, dims, options)
+    case 'whitened-patches':
+      return whitenedPatchPart(images, options)
+    case 'hog':
+      return hogPart(images[0]!, channels)
+    case 'colour':
+      return colourPart(images[0]!, channels)
+  }
 }
 
 /** Equal channels up to the rounding of colour codecs. */
@@ -114,4 +119,38 @@ function standardisationOf(m: Matrix): Standardisation {
   // A feature that never varied says nothing; the floor keeps it from shouting on the first image where it does.
   const scale = Float32Array.from(squares, (square, j) => 1 / Math.sqrt(Math.max(square - means[j]! ** 2, 0) + 1e-4))
   return { mean, scale }
+}
+
+/** In place: each part gets its share of the variance, whatever its length. */
+function weigh({ scale }: Standardisation, parts: readonly Pick<Part, 'dims' | 'weight'>[]): void {
+  let from = 0
+  for (const { dims, weight } of parts) {
+    for (let j = from; j < from + dims; j++) scale[j]! *= Math.sqrt(weight / dims)
+    from += dims
+  }
+}
+
+/** Principal directions of the standardised rows, each divided by the square root of its standard deviation: [d, ≤ kept]. */
+async function directionsOf(
+  plain: Matrix,
+  { mean, scale }: Standardisation,
+  kept: number,
+  signal: AbortSignal | undefined,
+): Promise<Matrix> {
+  const standardised = matrix(
+    plain.rows,
+    plain.cols,
+    plain.data.map((x, i) => (x - mean[i % plain.cols]!) * scale[i % plain.cols]!),
+  )
+  const { components, variances } = await pca(standardised, Math.min(kept, plain.cols, plain.rows), { signal })
+  const floor = 1e-6 * Math.max(variances[0]!, 1e-12)
+  const stretch = variances.map((variance) => Math.max(variance, floor) ** -0.25)
+  const after = variances.reduce((sum, variance, j) => sum + Math.max(variance, 0) * stretch[j]! ** 2, 0)
+  // Variance 1 on average, as of an embedding that is not whitened.
+  const unit = Math.sqrt(variances.length / Math.max(after, 1e-12))
+  return matrix(
+    components.rows,
+    components.cols,
+    components.data.map((x, i) => x * stretch[i % components.cols]! * unit),
+  )
 }

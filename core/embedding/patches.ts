@@ -29,15 +29,17 @@ export function toPlanes(pixels: Uint8Array, { height, width }: PixelSize, chann
   return { channels, height, width, data }
 }
 
-/** Half the size, each pixel the mean of four. */
-export function halve({ channels, height, width, data }: Planes): Planes {
-  const [h, w] = [height >> 1, width >> 1]
+/** One `by`-th of the size, each pixel the mean of a square; what is left over at the far edges falls away. */
+export function shrink({ channels, height, width, data }: Planes, by: number): Planes {
+  const [h, w] = [Math.floor(height / by), Math.floor(width / by)]
   const out = new Float32Array(channels * h * w)
   for (let c = 0; c < channels; c++)
     for (let y = 0; y < h; y++)
       for (let x = 0; x < w; x++) {
-        const at = (c * height + 2 * y) * width + 2 * x
-        out[(c * h + y) * w + x] = (data[at]! + data[at + 1]! + data[at + width]! + data[at + width + 1]!) / 4
+        let sum = 0
+        for (let dy = 0; dy < by; dy++)
+          for (let dx = 0; dx < by; dx++) sum += data[(c * height + by * y + dy) * width + by * x + dx]!
+        out[(c * h + y) * w + x] = sum / by ** 2
       }
   return { channels, height: h, width: w, data: out }
 }

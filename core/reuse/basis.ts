@@ -70,14 +70,20 @@ async function byContent(
 ): Promise<Record<string, Json>> {
   const keyed = { ...given }
   for (const name of step?.files ?? []) {
-    const file = keyed[name]
-    if (typeof file === 'string' && existsSync(file)) keyed[name] = await digestFile(file)
+    const given = keyed[name]
+    if (typeof given === 'string') keyed[name] = await fileDigest(given)
+    else if (Array.isArray(given)) keyed[name] = await Promise.all(given.map(fileDigest))
   }
   if (step?.ignoresLabels) {
     const version = keyed.version as DatasetVersion
     keyed.version = { dataset: version.dataset, imageSet: await imageSetOf(store, version) }
   }
   return keyed
+}
+
+/** The digest of a file; anything else as it is. */
+async function fileDigest(given: Json): Promise<Json> {
+  return typeof given === 'string' && existsSync(given) ? digestFile(given) : given
 }
 
 function withoutNames(input: Readonly<Record<string, Json>>, names: readonly string[]): Record<string, Json> {

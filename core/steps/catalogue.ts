@@ -140,18 +140,28 @@ export const trainEmbedder = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '6d', attempts: 100 },
 })
 
-/** Turns every image into a vector. `fitted` learns the embedder from the training split; a path names an ONNX file of yours. */
+/**
+ * Turns every image into a vector. `patches`, `whitened-patches`, `hog` and `colour` are fitted on the training split; a
+ * path names an ONNX file of yours; `embedder` is one that a step trained. Several become one: docs/embedding.md.
+ */
 export const embedImages = defineBuiltIn({
   name: 'embed-images',
   input: z.object({
     version: a.datasetVersion,
     model: z
-      .string()
-      .min(1)
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(8)])
       .optional()
-      .describe('"fitted" (the default where no embedder is given), or the path of an ONNX file'),
-    embedder: a.embedder.optional().describe('An embedder that a step trained'),
+      .describe(
+        '"fitted" (the default where no embedder is given), "patches", "whitened-patches", "hog", "colour", several of them joined by "+", the path of an ONNX file, or a list of names and a path',
+      ),
+    embedder: a.embedder.optional().describe('One that a step trained; beside `model` where that is given'),
     dims: z.int().min(32).max(8192).default(1600).describe('Length of a fitted embedding'),
+    whiten: z
+      .int()
+      .min(2)
+      .max(512)
+      .optional()
+      .describe('Keeps so many principal components, whitened half way; 256 of several where left out'),
     seed: z.int().default(7),
   }),
   output: a.embeddings,

@@ -2,7 +2,9 @@ import { expect, it } from 'vitest'
 import { imagesTensor } from '#core/embedding'
 import { matrix, openOnnxSession } from '#core/inference'
 import { seededRandom } from '#core/clustering'
-import { embedderModel } from '../../../core/embedding/embedder-graph.ts'
+import { addFilterFeatures } from '../../../core/embedding/embedder-graph.ts'
+import { embedderModel } from '../../../core/embedding/embedder-model.ts'
+import type { Part } from '../../../core/embedding/part.ts'
 import { stripes, SIDE, SIZE } from './striped-images.ts'
 
 const FILTERS = 3
@@ -46,7 +48,15 @@ it('the graph of an embedder computes what plain loops do', async () => {
     )
   }
   const offsets = Float32Array.of(0.1, -0.2, 0.05)
-  const model = embedderModel({ size: SIZE, channels: 1, scales: [{ bank: { weights, offsets }, stride: 1 }] })
+  const features = {
+    ...{ prefix: '', size: SIZE, channels: 1 as const, scales: [{ bank: { weights, offsets }, stride: 1 }] },
+    encoding: { relative: false, threshold: THRESHOLD },
+  }
+  const part: Part = {
+    ...{ name: 'patch', dims: 15, weight: 1 },
+    add: (graph, planes) => addFilterFeatures(graph, planes, features),
+  }
+  const model = embedderModel({ size: SIZE, channels: 1, parts: [part] })
   const pixels = stripes(1)
   const grey = Array.from({ length: SIDE }, (_, y) =>
     Array.from({ length: SIDE }, (_, x) => pixels[(y * SIDE + x) * 3]!),
