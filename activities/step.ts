@@ -30,6 +30,8 @@ export interface StepPorts {
   readonly bundleDir: string
   /** The address under which people's answers reach a session that is hosted here. */
   readonly sessionHost?: string
+  /** Private key in PEM with which certificates are signed; left out, they are unsigned. */
+  readonly signingKey?: string
   /** Tells the workflow that called about its labelling session. */
   readonly tellSession: (workflowId: string, kind: string, state: SessionState) => Promise<void>
   /** Whether somebody ended this execution of a workflow without asking its activities. */
@@ -203,6 +205,7 @@ export function requestOf(
     scratchDir: path.join(ports.scratchDir, `${call.run}.${call.node}.${attempt}`),
     bundleDir: ports.bundleDir,
     ...(ports.sessionHost && { sessionHost: ports.sessionHost }),
+    ...(ports.signingKey && call.step === 'annotate' && { signingKey: ports.signingKey }),
   }
 }
 

@@ -100,6 +100,8 @@ export interface LookResult {
     readonly label: string
     /** Class after the looks at it; null where people gave none, and so took the image out or skipped it. */
     readonly judged: string | null
+    /** People skipped it, so that it keeps its label; earlier releases did not say. */
+    readonly skipped?: true
   }[]
   /** Wrong labels in the sample; those of them that were taken out; and those skipped, which keep their label. */
   readonly found: number
@@ -142,7 +144,7 @@ export interface CertificateReport {
   readonly version?: string
   readonly task?: 'single' | 'multi' | 'ordinal'
   readonly classes?: readonly string[]
-  /** ISO 8601. */
+  /** When the last answer came that it rests on, ISO 8601. */
   readonly issuedAt?: string
   readonly confidence: number
   readonly target: number
@@ -150,6 +152,8 @@ export interface CertificateReport {
   readonly labelled: number
   /** Images without a label, by reason. */
   readonly excluded: Readonly<Record<string, number>>
+  /** Of several labels an image: answers that nobody could give, which a version holds as no. They are not certified. */
+  readonly apart?: readonly string[]
   readonly looks: readonly LookResult[]
   readonly since?: SinceFreeze
   readonly evidence?: Evidence
@@ -195,7 +199,12 @@ export function judgeLook(
         if (why !== 'skipped') skips.delete(image)
       }
     }
-  const sample = audit.sample.map(({ image, label }) => ({ image, label, judged: judged.get(image) ?? null }))
+  const sample = audit.sample.map(({ image, label }) => ({
+    image,
+    label,
+    judged: judged.get(image) ?? null,
+    ...(audit.place !== undefined && skips.has(image) && { skipped: true as const }),
+  }))
   const found = sample.filter(isWrong).length
   const alpha = alphasOf(audit)
   const missRate = missRateBound(missed, shown, alpha.gold)

@@ -3,13 +3,15 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hostname } from 'node:os'
+import { deletedImages } from '#core/datasets'
 import { PlatformError } from '#core/errors'
 import type { StepContext } from '#core/execution'
 import type { annotate, StepInput, StepOutput } from '#core/steps'
-import { acquireLease, putBlob, type Lease } from '#core/storage'
-import { CONFIDENCE, type CertificateReport } from './certificate.ts'
+import { acquireLease, type Lease } from '#core/storage'
 import { labellingStats } from './cost-model.ts'
-import { LabellingEngine, type Engine, type FinalLabel } from './engine.ts'
+import { LabellingEngine, type Engine } from './engine.ts'
+import { issueCertificate } from './issue.ts'
+import { lookLine } from './line.ts'
 import { LocalHost } from './local-host.ts'
 import { MultiLabelEngine } from './multi-label-engine.ts'
 import type { Material } from './material.ts'
@@ -26,6 +28,8 @@ export interface HostSessionOptions {
   readonly sessionId: string
   /** The address of this process that the API reaches; loopback if left out. */
   readonly host?: string
+  /** Private key in PEM with which certificates are signed; left out, they are unsigned. */
+  readonly signingKey?: string | undefined
   /** Opened, progress at most every five seconds, certified or finished or stopped. */
   readonly onState: (state: SessionState) => void
 }
@@ -34,6 +38,7 @@ const PROGRESS_EVERY_MS = 5_000
 const LEASE_MS = 10_000
 const RENEW_EVERY_MS = 2_500
 const POLL_STOP_EVERY_MS = 1_000
+const POLL_DELETED_EVERY_MS = 5_000
 
 /** Reads what the session works on. */
 export type OpenMaterial = (input: Input, ctx: StepContext) => Promise<Material>
@@ -66,17 +71,26 @@ export async function hostSessionOn(
     classes: input.classes,
     annotator: input.annotator,
     targetAccuracy: input.targetAccuracy,
+    ...(input.task && { task: input.task }),
+    ...(input.overlap !== undefined && { overlap: input.overlap }),
+    ...(input.instructions !== undefined && { instructions: input.instructions }),
     openedAt: new Date().toISOString(),
   })
   const oracle = input.annotator === 'simulated' ? await readOracle(oraclePath(input)) : null
   const tell = milestones(ctx, options.onState)
-  const { engine, commit, known } = await openEngine(openMaterial, input, ctx)
-  const end = await ownSession(engine, ctx, { session: sessionId, host }, tell, oracle ?? undefined)
+  const { engine, commit, known, hasImage } = await openEngine(openMaterial, input, ctx, sessionId)
+  const end = await ownSession(engine, ctx, { session: sessionId, host, hasImage }, tell, oracle ?? undefined)
   const labels = await engine.finalLabels(ctx.signal)
+  const version = await commit(labels)
+  const { looks, ending } = engine
+  const certified = { session: sessionId, version, labels, classes: input.classes, policy: input, looks }
   const output: Output = {
-    version: await commit(labels),
+    version,
     session: sessionId,
-    certificate: await certify(engine, labels, input, ctx, sessionId),
+    certificate:
+      ending === 'certified'
+        ? await issueCertificate(ctx.store, { ...certified, signingKey: options.signingKey })
+        : null,
     stats: labellingStats(engine.tally, labels.filter((row, image) => row.origin !== null && known[image]! < 0).length),
   }
   const state: SessionState = {
@@ -90,24 +104,35 @@ export async function hostSessionOn(
   return outcome.output
 }
 
+interface Opened {
+  readonly engine: Engine
+  readonly commit: Material['commit']
+  /** Class of each image that people saw before the session, −1 for none. */
+  readonly known: Int32Array
+  readonly hasImage: (digest: string) => boolean
+}
+
 /** Lets the embeddings go when the engine is open: they are the largest thing in memory. */
 async function openEngine(
   openMaterial: OpenMaterial,
   input: Input,
   ctx: StepContext,
-): Promise<{ engine: Engine; commit: Material['commit']; known: Int32Array }> {
+  session: string,
+): Promise<Opened> {
   const { problem, commit } = await openMaterial(input, ctx)
   const { targetAccuracy, seed, task, overlap } = input
   // A simulated person's time is a model's: there is nothing to measure.
   const controls = input.controls ?? (input.annotator === 'simulated' ? 0 : undefined)
   const policy = {
     ...{ targetAccuracy, seed },
+    line: lookLine(ctx.store, input.version.dataset, session),
     ...(task && { task }),
     ...(overlap !== undefined && { overlap }),
     ...(controls !== undefined && { controls }),
   }
   const engine = await (task === 'multi' ? MultiLabelEngine : LabellingEngine).open(problem, policy, ctx.signal)
-  return { engine, commit, known: problem.known }
+  const { digests, known } = problem
+  return { engine, commit, known, hasImage: (digest) => holds(digests, digest) }
 }
 
 function oraclePath({ oracle }: Input): string {
@@ -122,10 +147,11 @@ function oraclePath({ oracle }: Input): string {
 async function ownSession(
   engine: Engine,
   ctx: StepContext,
-  { session, host: address }: { readonly session: string; readonly host: string | undefined },
+  where: { readonly session: string; readonly host: string | undefined; readonly hasImage: Opened['hasImage'] },
   tell: (state: SessionState) => void,
   oracle?: Oracle,
 ): Promise<SessionState> {
+  const { session, host: address, hasImage } = where
   const lost = new AbortController()
   const signal = AbortSignal.any([ctx.signal, lost.signal])
   const token = randomBytes(24).toString('base64url')
@@ -134,9 +160,11 @@ async function ownSession(
   const lease = await takeLease(ctx, session, { url: server.url, token })
   const renewal = setInterval(() => void renew(lease, lost, session), RENEW_EVERY_MS)
   const stop = setInterval(() => void closeWhenAsked(host, ctx, session), POLL_STOP_EVERY_MS)
+  const deletions = setInterval(() => void removeDeleted(host, ctx), POLL_DELETED_EVERY_MS)
   try {
     // Answers are read under the lease only: from here on nobody else adds any.
-    host = await LocalHost.start(engine, { store: ctx.store, session, signal, onChange: tell })
+    host = await LocalHost.start(engine, { store: ctx.store, session, signal, hasImage, onChange: tell })
+    await removeDeleted(host, ctx)
     tell(host.currentState())
     if (oracle) await Promise.race([simulateAnnotator(host, oracle), aborted(signal)])
     await Promise.race([host.ended, aborted(signal)])
@@ -144,6 +172,7 @@ async function ownSession(
   } finally {
     clearInterval(renewal)
     clearInterval(stop)
+    clearInterval(deletions)
     await server.close()
     await lease.release()
   }
@@ -177,6 +206,26 @@ async function closeWhenAsked(host: LocalHost | null, ctx: StepContext, session:
   if (await stopRequested(ctx.store, session).catch(() => false)) await host?.close()
 }
 
+/** An image that somebody deleted everywhere is shown no more. */
+async function removeDeleted(host: LocalHost | null, ctx: StepContext): Promise<void> {
+  try {
+    await host?.removeImages(await deletedImages(ctx.store))
+  } catch (error) {
+    ctx.log.debug({ err: error }, 'deleted images could not be looked up; tried again soon')
+  }
+}
+
+/** Whether a digest is among these, which ascend. */
+function holds(digests: readonly string[], digest: string): boolean {
+  let [from, to] = [0, digests.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (digests[middle]! < digest) from = middle + 1
+    else to = middle
+  }
+  return digests[from] === digest
+}
+
 /** Passes on every change of status, and progress now and then. */
 function milestones(ctx: StepContext, onState: (state: SessionState) => void): (state: SessionState) => void {
   let told: { status: SessionState['status']; atMs: number } | null = null
@@ -187,29 +236,4 @@ function milestones(ctx: StepContext, onState: (state: SessionState) => void): (
     const note = `${state.screens} screens, ×${state.speedUp.toFixed(1)} against one by one`
     ctx.progress({ done: state.labelled, total: state.images, unit: 'images', note })
   }
-}
-
-async function certify(
-  engine: Engine,
-  labels: readonly FinalLabel[],
-  input: Input,
-  ctx: StepContext,
-  session: string,
-): Promise<Output['certificate']> {
-  const look = engine.looks.at(-1)
-  if (engine.ending !== 'certified' || !look) return null
-  const excluded: Record<string, number> = {}
-  for (const row of labels) if (row.excluded) excluded[row.excluded] = (excluded[row.excluded] ?? 0) + 1
-  const report: CertificateReport = {
-    kind: 'gyre-certificate',
-    session,
-    confidence: CONFIDENCE,
-    target: input.targetAccuracy,
-    atLeast: look.atLeast,
-    labelled: labels.filter((row) => row.origin !== null).length,
-    excluded,
-    looks: engine.looks,
-  }
-  const blob = await putBlob(ctx.store, Buffer.from(JSON.stringify(report)))
-  return { kind: 'certificate', report: blob, atLeast: look.atLeast, confidence: CONFIDENCE }
 }

@@ -32,6 +32,26 @@ export {
 export type { HostSessionOptions } from './host.ts'
 export type { CertificateReport, LookResult } from './certificate.ts'
 export { verifyCertificate } from './verify.ts'
+export { verifyStored, type SignatureState, type Verification, type VerifyOptions } from './verify-stored.ts'
+export {
+  findCertificate,
+  listCertificates,
+  readRevocation,
+  revokeCertificate,
+  type Revocation,
+  type StoredCertificate,
+} from './issued.ts'
+export {
+  carriedTo,
+  certificateFor,
+  requireCertificate,
+  revokeForDrift,
+  standingOf,
+  type Carried,
+  type CertifiedVersion,
+  type Standing,
+} from './standing.ts'
+export { readPlaces, type Place } from './line.ts'
 export { KEYBOARD_SECONDS } from './cost-model.ts'
 export {
   listSessions,

@@ -150,9 +150,10 @@ function drawTroubles(last: LookResult, audit: Audit, frozen: ReadonlyMap<string
 
 /** The version has what people judged; what they skipped, as it was. */
 function mendingTroubles(last: LookResult, mended: ReadonlyMap<string, string>): string[] {
-  const unmended = last.sample.filter(({ image, label, judged }) => {
+  const unmended = last.sample.filter(({ image, label, judged, skipped }) => {
     const certified = mended.get(image) ?? null
-    return certified !== judged && !(judged === null && certified === label && last.skipped > 0)
+    const mayBeSkipped = last.place === undefined ? judged === null && last.skipped > 0 : skipped === true
+    return certified !== judged && !(mayBeSkipped && certified === label)
   })
   return told(
     'sampled images whose label is not what people judged',
