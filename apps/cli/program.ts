@@ -103,7 +103,7 @@ export function createProgram(): Command {
     addEndpoints,
   ])
     add(program)
-  for (const add of [addBatches, addUsers, addCluster, addState]) add(program)
+  for (const add of [addBatches, addUsers, addCluster, addTrainer, addState]) add(program)
   return program
 }
 
@@ -566,13 +566,35 @@ function addDatasetHealth(dataset: Command): void {
 }
 
 function addSessions(program: Command): void {
-  const annotate = program.command('annotate').description('Labelling sessions: open, list, stop')
+  const annotate = program
+    .command('annotate')
+    .description('Labelling sessions: open, list, stop; annotations in and out')
   stackVerb(annotate, 'open [session]', 'Open the labelling page of a session or of a dataset').action(
     async (session, options) => (await import('./verbs/sessions.ts')).open(session, options),
   )
   stackVerb(annotate, 'list', 'List labelling sessions').action(async (options) =>
     (await import('./verbs/sessions.ts')).list(options),
   )
+  stackVerb(annotate, 'import <dataset> <file>', 'Take in annotations of Label Studio (JSON) or CVAT (XML)', [
+    './gyre annotate import parts project-1.json',
+    './gyre annotate import parts annotations.xml --format cvat',
+  ])
+    .addOption(
+      new Option('--format <format>', 'which tool wrote it').choices(['auto', 'label-studio', 'cvat']).default('auto'),
+    )
+    .option('--control <name>', 'of Label Studio: the choices to read, where there are several')
+    .action(async (dataset, file, options) =>
+      (await import('./verbs/annotations.ts')).importFrom(dataset, file, options),
+    )
+  stackVerb(annotate, 'export <session> <file>', 'Write the labels of a session as they are now', [
+    './gyre annotate export <session> labels.csv',
+    './gyre annotate export <session> tasks.json --format label-studio --image-base /data/local-files/?d=parts/',
+  ])
+    .addOption(new Option('--format <format>', 'how').choices(['csv', 'jsonl', 'label-studio', 'cvat']).default('csv'))
+    .option('--image-base <text>', "what comes before each image's name")
+    .action(async (session, file, options) =>
+      (await import('./verbs/annotations.ts')).exportFrom(session, file, options),
+    )
   stackVerb(annotate, 'stop <session>', 'End a session with the labels there are; its run goes on').action(
     async (session, options) => (await import('./verbs/sessions.ts')).stop(session, options),
   )
@@ -697,6 +719,17 @@ function addCluster(program: Command): void {
   verb(cluster, 'status', 'Show the nodes, the Pods by namespace and how to use the cluster', [
     './gyre cluster status --json',
   ]).action(async (options) => (await import('./verbs/cluster.ts')).status(options))
+}
+
+function addTrainer(program: Command): void {
+  const trainer = program.command('trainer').description('The Python that trains networks on this machine')
+  verb(trainer, 'install', 'Make an environment with torch in the state folder', [
+    './gyre trainer install',
+    './gyre trainer install --python /usr/bin/python3.12',
+  ])
+    .option('--python <path>', 'Python 3.10 or later to make it with', 'python3')
+    .option('--index-url <url>', 'a package index to look in beside the usual one')
+    .action(async (options) => (await import('./verbs/trainer.ts')).installTrainer(options))
 }
 
 function addState(program: Command): void {

@@ -57,7 +57,7 @@ class Job:
             raise TrainerError(f"{' and '.join(missing)} must name the folders of inputs and outputs", USAGE)
         self.input, self.output = environment["GYRE_INPUT"], environment["GYRE_OUTPUT"]
         self.told_to_stop = False
-        self._checkpoints = environment.get("GYRE_CHECKPOINTS")
+        self._checkpoints = environment.get("GYRE_CHECKPOINTS") or None
         self._every = float(environment.get("GYRE_CHECKPOINT_SECONDS") or CHECKPOINT_EVERY_SECONDS)
         self._saved = time.monotonic()
         self._told = None

@@ -72,7 +72,9 @@ type job struct {
 	plan     *Plan
 	transfer *transfer
 	journal  *journal
-	pod      string
+	// nil where the plan has no checkpoint.
+	keeper *keeper
+	pod    string
 
 	mu sync.Mutex
 	// The Pod's log: one stream, so that the lines of both keep their order.
@@ -88,6 +90,9 @@ func newJob(plan *Plan, client *http.Client, told io.Writer) *job {
 	}
 	j := &job{plan: plan, transfer: &transfer{client, plan.patience(), stallLimit}, pod: pod, told: told}
 	j.journal = openJournal(j.transfer, plan.Log, pod, j.warn)
+	if plan.Checkpoint != nil {
+		j.keeper = &keeper{transfer: j.transfer, plan: plan.Checkpoint, warn: j.warn}
+	}
 	return j
 }
 
@@ -112,8 +117,14 @@ func (j *job) run(words []string) int {
 		code := exitCannotStart
 		return j.finish(End{ExitCode: &code}, started, code)
 	}
+	if j.keeper != nil {
+		j.keeper.watch(checkpointInterval)
+	}
 	status, told := command.wait(signals, j.plan.grace())
 	command.drain()
+	if j.keeper != nil {
+		j.keeper.last(status.ExitStatus() != 0)
+	}
 
 	end := End{OOM: killsForMemory(cgroupRoot) > kills}
 	code := status.ExitStatus()
@@ -166,6 +177,9 @@ func (j *job) prepare(signals <-chan os.Signal) (code int, over bool) {
 			code = j.fetchInputs(ctx)
 			over = code != 0
 		}
+		if !over && j.keeper != nil {
+			code, over = j.fetchCheckpoint(ctx)
+		}
 	}()
 	select {
 	case <-ready:
@@ -215,6 +229,18 @@ func (j *job) fetchInputs(ctx context.Context) int {
 	return 0
 }
 
+func (j *job) fetchCheckpoint(ctx context.Context) (code int, over bool) {
+	err := j.keeper.fetchCheckpoint(ctx)
+	switch {
+	case err == nil:
+		return 0, false
+	case ctx.Err() != nil:
+		return exitYielded, true
+	}
+	j.say("the checkpoint could not be fetched: %v", err)
+	return exitTryAgain, true
+}
+
 // fetch brings one input. Bytes that are not what they should be are fetched once more, then given up.
 func (j *job) fetch(ctx context.Context, input Input) error {
 	target := filepath.Join(j.plan.InputDir, input.Name)
@@ -253,11 +279,14 @@ func (j *job) fetch(ctx context.Context, input Input) error {
 }
 
 func (j *job) environment() []string {
-	env := make([]string, 0, len(os.Environ())+2)
+	env := make([]string, 0, len(os.Environ())+3)
 	for _, item := range os.Environ() {
-		if name, _, _ := strings.Cut(item, "="); name != "GYRE_INPUT" && name != "GYRE_OUTPUT" {
+		if name, _, _ := strings.Cut(item, "="); name != "GYRE_INPUT" && name != "GYRE_OUTPUT" && name != "GYRE_CHECKPOINTS" {
 			env = append(env, item)
 		}
+	}
+	if j.keeper != nil {
+		env = append(env, "GYRE_CHECKPOINTS="+j.plan.Checkpoint.Dir)
 	}
 	return append(env, "GYRE_INPUT="+j.plan.InputDir, "GYRE_OUTPUT="+j.plan.OutputDir)
 }

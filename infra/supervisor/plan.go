@@ -26,6 +26,8 @@ type Plan struct {
 	InputDir     string  `json:"inputDir"`
 	OutputDir    string  `json:"outputDir"`
 	GraceSeconds float64 `json:"graceSeconds"`
+	// Checkpoint, where given, outlives this Pod.
+	Checkpoint *Checkpoint `json:"checkpoint"`
 	// RetrySeconds is how long one transfer is tried again; 120 where left out.
 	RetrySeconds float64 `json:"retrySeconds"`
 }
@@ -39,6 +41,14 @@ type Input struct {
 type Output struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
+}
+
+// Checkpoint is a file in $GYRE_CHECKPOINTS. Get answers 404 while there is none.
+type Checkpoint struct {
+	Dir  string `json:"dir"`
+	Name string `json:"name"`
+	Get  string `json:"get"`
+	Put  string `json:"put"`
 }
 
 const defaultRetrySeconds = 120
@@ -85,6 +95,12 @@ func (p *Plan) check() error {
 			return fmt.Errorf("the plan's output %q is not inside the folder", output.Name)
 		}
 		urls = append(urls, output.URL)
+	}
+	if c := p.Checkpoint; c != nil {
+		if !filepath.IsAbs(c.Dir) || !filepath.IsLocal(c.Name) {
+			return fmt.Errorf("the plan's checkpoint %q needs an absolute folder and a name inside it", c.Name)
+		}
+		urls = append(urls, c.Get, c.Put)
 	}
 	for _, text := range urls {
 		if parsed, err := url.Parse(text); err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {

@@ -107,7 +107,8 @@ class Node {
     const plan = JSON.parse(secret['stringData']['plan.json']) as KubeJson
     const folders = { inputDir: path.join(home, 'in'), outputDir: path.join(home, 'out') }
     const planFile = path.join(home, 'plan.json')
-    await writeFile(planFile, JSON.stringify({ ...plan, ...folders }))
+    const checkpoint = plan['checkpoint'] && { ...plan['checkpoint'], dir: path.join(home, 'checkpoints') }
+    await writeFile(planFile, JSON.stringify({ ...plan, ...folders, ...(checkpoint && { checkpoint }) }))
     const env = Object.fromEntries(
       (container['env'] as KubeJson[]).map(({ name, value, valueFrom }) => [
         name,

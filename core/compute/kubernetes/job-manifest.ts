@@ -18,6 +18,8 @@ export interface SupervisorPlan {
   /** Where `end.json` is created, and read: an end that an earlier Pod wrote counts. */
   readonly end: string
   readonly ended: string
+  /** Outlives the Pod (J5). */
+  readonly checkpoint?: { readonly dir: string; readonly name: string; readonly get: string; readonly put: string }
   readonly inputDir: string
   readonly outputDir: string
   readonly graceSeconds: number
@@ -41,6 +43,7 @@ export const SPEC_ANNOTATION = 'gyre.io/spec-sha256'
 export const REPLACED: readonly number[] = [75, 130, 143]
 
 export const WORK_FOLDERS = { inputDir: '/gyre-work/in', outputDir: '/gyre-work/out' } as const
+export const CHECKPOINT_FOLDER = '/gyre-work/checkpoints'
 const SUPERVISOR_FOLDER = '/gyre-bin'
 const PLAN_FILE = 'plan.json'
 

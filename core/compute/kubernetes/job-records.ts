@@ -11,6 +11,8 @@
  * | `cancelled.json`     | somebody decided against it                                 |
  * | `outcome.json`       | what it means (J2)                                          |
  * | `removed.json`       | forgotten: starting the name again begins anew              |
+ *
+ * Beside the generations lies `jobs/<name>/checkpoint`, by the supervisor of whichever Pod runs (J5).
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -113,6 +115,10 @@ export class JobRecords {
   /** What the supervisor sent is a blob by now, or is not wanted. */
   async clearOutputs(job: Generation): Promise<void> {
     for (const name of job.outputs) await this.store.delete(this.key(job, `out/${name}`))
+  }
+
+  checkpointKey(name: string): ObjectKey {
+    return `jobs/${name}/checkpoint`
   }
 
   async #create(key: ObjectKey, value: unknown): Promise<boolean> {

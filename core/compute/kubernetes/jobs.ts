@@ -19,7 +19,15 @@ import { LABELS, MANAGED_BY, type ClusterSettings } from './api.ts'
 import { classify, enlarged, isOver, mayHaveEnded, newest } from './classify.ts'
 import { JobApi } from './job-api.ts'
 import { LineFeed, LiveLog, readStoredLogs } from './job-log.ts'
-import { CONTAINER, jobManifest, jobObjectName, planSecret, WORK_FOLDERS, type SupervisorPlan } from './job-manifest.ts'
+import {
+  CHECKPOINT_FOLDER,
+  CONTAINER,
+  jobManifest,
+  jobObjectName,
+  planSecret,
+  WORK_FOLDERS,
+  type SupervisorPlan,
+} from './job-manifest.ts'
 import { keepOfJob, keepOfPod, type JobObject, type PodObject } from './job-objects.ts'
 import { JobRecords, type Generation, type OutcomeRecord } from './job-records.ts'
 import { watchObjects, type ObjectWatch } from './list-watch.ts'
@@ -139,9 +147,13 @@ class KubernetesJobs implements KubernetesJobRunner {
     return [...of('out'), ...of('err')].slice(-lines)
   }
 
-  async remove(name: string): Promise<void> {
+  async remove(name: string, { keepCheckpoint = false } = {}): Promise<void> {
     const job = await this.#find(name)
-    if (!job) return
+    if (job) await this.#forget(job)
+    if (!keepCheckpoint) await this.#records.store.delete(this.#records.checkpointKey(name))
+  }
+
+  async #forget(job: Generation): Promise<void> {
     await this.#cancel(job)
     const hasEnded = (await this.#records.outcome(job))?.outcome.kind !== 'interrupted'
     await this.#cluster.deleteJob(objectName(job), job.graceMs, { wait: !hasEnded })
@@ -228,7 +240,15 @@ class KubernetesJobs implements KubernetesJobRunner {
       ended: await sign('GET', key('end.json')),
       ...WORK_FOLDERS,
       graceSeconds: spec.graceMs / 1_000,
+      ...(spec.checkpoint === undefined
+        ? {}
+        : { checkpoint: await this.#checkpointFor(spec.name, spec.checkpoint, sign) }),
     }
+  }
+
+  async #checkpointFor(job: string, name: string, sign: (method: 'GET' | 'PUT', key: string) => Promise<string>) {
+    const key = this.#records.checkpointKey(job)
+    return { dir: CHECKPOINT_FOLDER, name, get: await sign('GET', key), put: await sign('PUT', key) }
   }
 
   /** The generation that counts: the last one, unless it was forgotten. */
