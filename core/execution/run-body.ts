@@ -40,6 +40,8 @@ export interface BodyRequest {
   readonly bundleDir: string
   /** The address under which this process serves labelling sessions; this machine's own if left out. */
   readonly sessionHost?: string
+  /** Private key in PEM, for sessions alone: it goes to a thread of this process and nowhere else. */
+  readonly signingKey?: string
 }
 
 export interface BodyHooks {
@@ -74,9 +76,10 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
   'index-neighbours': async () => (await import('#core/neighbours')).indexNeighbours,
   annotate: async () => {
     const { hostSession } = await import('#core/labelling')
-    return (input, ctx, { onSession }, { sessionHost }) =>
+    return (input, ctx, { onSession }, { sessionHost, signingKey }) =>
       hostSession(input, ctx, {
         onState: onSession,
+        signingKey,
         sessionId: `${ctx.runId}.${ctx.nodeId}`,
         ...(sessionHost && { host: sessionHost }),
       })
