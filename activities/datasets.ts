@@ -6,6 +6,7 @@ export function datasetActivities(ports: StepPorts, inThread: RunBody): Record<s
   return {
     'import-images': createStepActivity(ports, inThread),
     'export-dataset': createStepActivity(ports, inThread),
+    'import-annotations': createStepActivity(ports, inThread),
     'snapshot-dataset': createStepActivity(ports, inThread),
     'check-health': createStepActivity(ports, inThread),
     'select-images': createStepActivity(ports, inThread),

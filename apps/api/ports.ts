@@ -9,6 +9,7 @@ import type { Traffic } from '#core/compute'
 import type { Action, Door, Settings, TokenFacts } from '#core/identity'
 import type { Split } from '#core/datasets'
 import type { Codes } from '#core/catalog'
+import type { LabelExport, LabelFormat } from '#core/interop'
 import type { SimilarImage } from '#core/neighbours'
 import type { StreamDescription } from '#core/streaming'
 import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/runs'
@@ -208,6 +209,11 @@ export interface SessionPort {
   comment(id: string, comment: Pick<Comment, 'text' | 'screen' | 'image'>, by: string): Promise<Comment>
   instructions(id: string): Promise<Instructions>
   instruct(id: string, instructions: Pick<Instructions, 'text' | 'examples'>, by: string): Promise<Instructions>
+  /** The labels as they are now, for another tool. */
+  export(
+    id: string,
+    options: { readonly format: LabelFormat; readonly imageBase?: string | undefined },
+  ): Promise<LabelExport>
 }
 
 export interface ModelPort {

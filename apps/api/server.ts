@@ -38,6 +38,7 @@ import { pipelineRoutes } from './routes/pipelines.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { runDetailRoutes } from './routes/run-details.ts'
 import { runRoutes } from './routes/runs.ts'
+import { sessionExportRoutes } from './routes/session-export.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { settingsRoutes } from './routes/settings.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -139,6 +140,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     peopleRoutes,
     settingsRoutes,
     sessionRoutes,
+    sessionExportRoutes,
     modelRoutes,
     endpointRoutes,
     batchRoutes,

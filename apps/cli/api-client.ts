@@ -38,6 +38,13 @@ export class ApiClient {
     return new Uint8Array(await answer.body.arrayBuffer())
   }
 
+  /** The body as it comes in, for answers of any size. */
+  async stream(path: string): Promise<Dispatcher.ResponseData['body']> {
+    const answer = await this.#request('GET', path)
+    if (answer.statusCode >= 400) throw problemOf(answer.statusCode, await answer.body.text(), `GET ${path}`)
+    return answer.body
+  }
+
   async #call<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const answer = await this.#request(method, path, body)
     const text = await answer.body.text()

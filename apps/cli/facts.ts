@@ -39,6 +39,11 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     steps.exportDataset.output,
     ({ images, format }) => `${counted(images, 'image')} as ${format}`,
   ),
+  'import-annotations': teller(
+    steps.importAnnotations.output,
+    ({ labelled, predicted }) =>
+      `${counted(labelled, 'image')} labelled${predicted > 0 ? `, ${count(predicted)} predicted` : ''}`,
+  ),
   'snapshot-dataset': teller(steps.snapshotDataset.output, ({ images }) => counted(images, 'image')),
   'collect-captured': teller(
     steps.collectCaptured.output,

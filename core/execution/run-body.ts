@@ -61,6 +61,7 @@ const BODIES: Readonly<Record<string, () => Promise<Body>>> = {
     const { importImages } = await import('#core/imports')
     return (input, ctx) => importImages(input, ctx)
   },
+  'import-annotations': async () => (await import('#core/interop')).importAnnotations,
   'snapshot-dataset': async () => (await import('#core/datasets')).snapshotDataset,
   'select-images': async () => (await import('#core/catalog')).selectImages,
   'check-health': async () => (await import('#core/health')).checkHealth,

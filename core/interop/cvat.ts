@@ -18,7 +18,8 @@ const parser = new XMLParser({
   ignorePiTags: true,
   parseTagValue: false,
   parseAttributeValue: false,
-  processEntities: true, // The five of XML itself: a document with others is refused before.
+  processEntities: true, // Those of XML itself: a document with others is refused before.
+  htmlEntities: true, // And characters by their number.
   maxNestedTags: 32,
   isArray: (name) => ELEMENTS.has(name),
 })

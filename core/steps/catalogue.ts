@@ -56,6 +56,34 @@ export const importImages = defineBuiltIn({
   policy: { queue: 'cpu', timeout: '6h', cache: false },
 })
 
+/**
+ * Takes annotations of another tool into a dataset: labels, tags and boxes that people gave; and predictions of models,
+ * which are no labels but steer the first screens of the next session. Images are found by digest or by name.
+ */
+export const importAnnotations = defineBuiltIn({
+  name: 'import-annotations',
+  input: z.object({
+    version: a.datasetVersion,
+    file: z.string().min(1).describe('File of the worker: JSON of Label Studio or XML of CVAT; an absolute path'),
+    format: z.enum(['auto', 'label-studio', 'cvat']).default('auto'),
+    control: z
+      .string()
+      .optional()
+      .describe('Of Label Studio: the name of the choices to read, where there are several'),
+  }),
+  output: a.datasetVersion.extend({
+    matched: z.int().describe('Images of the file that the dataset has'),
+    unmatched: z.int(),
+    labelled: z.int().describe('Images with a word of people'),
+    predicted: z.int().describe('Images with a word of a model'),
+    boxes: z.int(),
+    classes: z.array(z.string()),
+    notes: z.array(z.string()).describe('What was not understood'),
+  }),
+  policy: { queue: 'cpu', timeout: '2h', cache: false },
+  files: ['file'],
+})
+
 /** Writes a version as files that other tools read: images in folders, tables, COCO, YOLO, WebDataset, Parquet. */
 export const exportDataset = defineBuiltIn({
   name: 'export-dataset',

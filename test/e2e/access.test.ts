@@ -106,6 +106,7 @@ const EXPECTED: Readonly<Record<string, Action | 'public'>> = {
   'DELETE /api/users/:name/tokens/:id': 'administer',
   'GET /api/sessions': 'view',
   'GET /api/sessions/:id': 'view',
+  'GET /api/sessions/:id/export': 'view',
   'GET /api/sessions/:id/screens': 'annotate',
   'POST /api/sessions/:id/answers': 'annotate',
   'POST /api/sessions/:id/undo': 'annotate',

@@ -5,6 +5,7 @@
 
 import sharp from 'sharp'
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { openDrop } from '#core/batch'
 import { PlatformError } from '#core/errors'
 import { can, type Action } from '#core/identity'
@@ -602,6 +603,9 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
       async connect(id) {
         if (id !== SESSION) throw new PlatformError('SESSION_NOT_FOUND', `no session "${id}"`)
         return session
+      },
+      async export(_id, { format }) {
+        return { contentType: 'text/csv', fileName: `session.${format}`, text: () => Readable.from(['digest,label\n']) }
       },
       async comments() {
         return session.comments

@@ -1,3 +1,4 @@
+import { exportLabels } from '#core/interop'
 import {
   addComment,
   connectSession,
@@ -20,6 +21,7 @@ export function sessionsOf(store: ObjectStore): SessionPort {
     comments: (id) => listComments(store, id),
     comment: (id, comment, by) => addComment(store, id, { ...comment, by, at: new Date().toISOString() }),
     instructions: (id) => readInstructions(store, id),
+    export: (id, options) => exportLabels(store, id, options),
     instruct: (id, instructions, by) =>
       writeInstructions(store, id, { ...instructions, by, at: new Date().toISOString() }),
   }
