@@ -401,6 +401,7 @@ export const annotatorStats = z.object({
 
 export const disagreement = z.object({
   image: z.string(),
+  asks: z.string().exactOptional().describe('Of several labels an image: the class in question'),
   votes: z
     .array(
       z.object({

@@ -79,7 +79,13 @@ export async function hostSessionOn(
   const oracle = input.annotator === 'simulated' ? await readOracle(oraclePath(input)) : null
   const tell = milestones(ctx, options.onState)
   const { engine, commit, known, hasImage } = await openEngine(openMaterial, input, ctx, sessionId)
-  const end = await ownSession(engine, ctx, { session: sessionId, host, hasImage }, tell, oracle ?? undefined)
+  const end = await ownSession(
+    engine,
+    ctx,
+    { session: sessionId, host, overlap: input.overlap, hasImage },
+    tell,
+    oracle ?? undefined,
+  )
   const labels = await engine.finalLabels(ctx.signal)
   const version = await commit(labels)
   const { looks, ending } = engine
@@ -147,7 +153,12 @@ function oraclePath({ oracle }: Input): string {
 async function ownSession(
   engine: Engine,
   ctx: StepContext,
-  where: { readonly session: string; readonly host: string | undefined; readonly hasImage: Opened['hasImage'] },
+  where: {
+    readonly session: string
+    readonly host: string | undefined
+    readonly overlap: number | undefined
+    readonly hasImage: Opened['hasImage']
+  },
   tell: (state: SessionState) => void,
   oracle?: Oracle,
 ): Promise<SessionState> {
@@ -166,7 +177,7 @@ async function ownSession(
     host = await LocalHost.start(engine, { store: ctx.store, session, signal, hasImage, onChange: tell })
     await removeDeleted(host, ctx)
     tell(host.currentState())
-    if (oracle) await Promise.race([simulateAnnotator(host, oracle), aborted(signal)])
+    if (oracle) await Promise.race([simulateAnnotators(host, oracle, where.overlap), aborted(signal)])
     await Promise.race([host.ended, aborted(signal)])
     return host.currentState()
   } finally {
@@ -176,6 +187,12 @@ async function ownSession(
     await server.close()
     await lease.release()
   }
+}
+
+/** As many as shall judge each image. */
+async function simulateAnnotators(host: LocalHost, oracle: Oracle, people = 1): Promise<void> {
+  const names = Array.from({ length: people }, (_, i) => (i === 0 ? 'simulated' : `simulated-${i + 1}`))
+  await Promise.all(names.map((name) => simulateAnnotator(host, oracle, name)))
 }
 
 /** Never settles but by rejection with the signal's reason. */

@@ -2,15 +2,21 @@
  * A labelling session as it lies in the store. Everything is create-only, so a session has no state that a crash could
  * damage: its record, its answers, the rounds that were planned from them, a request to stop, and at last its outcome.
  *
- *   sessions/<session>/{record,stop,outcome}.json
- *   annotations/<session>/<screen>-<annotator>[@<revision>].json      answers and withdrawals, in the order of their `at`
- *   annotations/<session>/rounds/<number>.json                        what was shown, and what annotators were not told
+ *   sessions/<session>/{record,stop,outcome,known}.json
+ *   sessions/<session>/held/<number>.json             whose screens are whose; the newest holds, and is only a courtesy
+ *   annotations/<session>/log/<number>.json           events in their order: the next one is a number that nobody has taken
+ *   annotations/<session>/rounds/<number>.json        what was shown, and what annotators were not told
+ *
+ * Two processes that both think they host a session cannot both write the next event: the slower one learns that it is
+ * not the host. Earlier releases kept events as `annotations/<session>/<screen>-<annotator>[@<revision>].json`, in the order
+ * of their `at`; they come before the log.
  */
 
 import { PlatformError } from '#core/errors'
 import type { annotate, StepOutput } from '#core/steps'
 import { canonicalJson, namesUnder, type ObjectKey, type ObjectStore } from '#core/storage'
-import { isAboutScreen, type Round, type SessionEvent } from './rounds.ts'
+import type { Round, SessionEvent } from './rounds.ts'
+import type { Held } from './screen-leases.ts'
 import type { SessionState } from './types.ts'
 
 /** Objects read at a time: a bucket answers in tens of milliseconds, and a session has thousands. */
@@ -100,23 +106,63 @@ export async function recordOutcome(
   return (await readOutcome(store, session))!
 }
 
-/** @returns false when this annotator has answered this revision of the screen before. */
-export async function recordEvent(store: ObjectStore, session: string, event: SessionEvent): Promise<boolean> {
-  if (!isAboutScreen(event)) return createJson(store, `${answersOf(session)}changes/${event.at}.json`, event)
-  const { screen, annotator, revision } = event
-  const suffix = revision === 0 ? '' : `@${revision}`
-  return createJson(store, `${answersOf(session)}${screen}-${encodeURIComponent(annotator)}${suffix}.json`, event)
+/**
+ * @param number - counts from 1; earlier releases' events do not count.
+ * @returns false when there is an event of this number already.
+ */
+export async function recordEvent(
+  store: ObjectStore,
+  session: string,
+  number: number,
+  event: SessionEvent,
+): Promise<boolean> {
+  return createJson(store, eventKey(session, number), event)
+}
+
+/** The event of this number, or null. */
+export async function readEvent(store: ObjectStore, session: string, number: number): Promise<SessionEvent | null> {
+  return readJson<SessionEvent>(store, eventKey(session, number))
 }
 
 /** All events, in their order. */
 export async function readEvents(store: ObjectStore, session: string): Promise<SessionEvent[]> {
-  const prefix = answersOf(session)
-  const events = await readAll<SessionEvent>(store, prefix, (name) => /^(\d|changes\/)/.test(name))
-  return events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+  const { former, log } = await readLog(store, session)
+  return [...former, ...log]
 }
 
-export async function recordRound(store: ObjectStore, session: string, round: Round): Promise<void> {
-  await createJson(store, `${roundsOf(session)}${String(round.number).padStart(6, '0')}.json`, round)
+/** Events of earlier releases, and those of the log, in their order. */
+export async function readLog(
+  store: ObjectStore,
+  session: string,
+): Promise<{ readonly former: readonly SessionEvent[]; readonly log: readonly SessionEvent[] }> {
+  const prefix = answersOf(session)
+  const [former, log] = await Promise.all([
+    readAll<SessionEvent>(store, prefix, (name) => /^\d/.test(name)),
+    readAll<SessionEvent>(store, `${prefix}log/`, () => true),
+  ])
+  return { former: former.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), log }
+}
+
+/** @returns the round of this number that holds: this one, or one that is there already. */
+export async function recordRound(store: ObjectStore, session: string, round: Round): Promise<Round> {
+  const key = `${roundsOf(session)}${String(round.number).padStart(6, '0')}.json`
+  return (await createJson(store, key, round)) ? round : (await readJson<Round>(store, key))!
+}
+
+/** Who had which screen when the host last said so. */
+export async function readHeld(store: ObjectStore, session: string): Promise<{ number: number; held: Held }> {
+  const keys: ObjectKey[] = []
+  for await (const { key } of store.list(heldOf(session))) keys.push(key)
+  const newest = keys.at(-1)
+  if (!newest) return { number: 0, held: {} }
+  const number = Number(newest.slice(heldOf(session).length, -'.json'.length))
+  return { number, held: (await readJson<Held>(store, newest)) ?? {} }
+}
+
+/** Replaces the record of this number less one. */
+export async function recordHeld(store: ObjectStore, session: string, number: number, held: Held): Promise<void> {
+  await createJson(store, heldKey(session, number), held)
+  await store.delete(heldKey(session, number - 1))
 }
 
 /** The rounds planned so far, ascending. */
@@ -127,6 +173,11 @@ export async function readRounds(store: ObjectStore, session: string): Promise<R
 const recordKey = (session: string): ObjectKey => `sessions/${session}/record.json`
 const stopKey = (session: string): ObjectKey => `sessions/${session}/stop.json`
 const answersOf = (session: string): string => `annotations/${session}/`
+const eventKey = (session: string, number: number): ObjectKey =>
+  `${answersOf(session)}log/${String(number).padStart(8, '0')}.json`
+const heldOf = (session: string): string => `sessions/${session}/held/`
+const heldKey = (session: string, number: number): ObjectKey =>
+  `${heldOf(session)}${String(number).padStart(8, '0')}.json`
 const roundsOf = (session: string): string => `annotations/${session}/rounds/`
 
 /** @returns false when something is there already. */

@@ -25,12 +25,12 @@ export async function readOracle(path: string): Promise<Oracle> {
   )
 }
 
-/** Answers screens until there are none. An image that the oracle does not know is marked "do not know". */
+/** Answers screens until the session has ended. An image that the oracle does not know is marked "do not know". */
 export async function simulateAnnotator(host: SessionHost, oracle: Oracle, annotator = 'simulated'): Promise<void> {
   try {
     for (;;) {
       const screens = await host.next(annotator, 8)
-      if (screens.length === 0) return
+      if (screens.length === 0 && !(await isOpen(host))) return
       for (const screen of screens) await host.submit(simulatedAnswer(screen, oracle, annotator))
     }
   } catch (error) {
@@ -39,14 +39,20 @@ export async function simulateAnnotator(host: SessionHost, oracle: Oracle, annot
   }
 }
 
+/** A host that answers no more has come to its end, with the session or before it. */
+async function isOpen(host: SessionHost): Promise<boolean> {
+  const state = await host.state().catch(() => null)
+  return state?.status === 'open'
+}
+
 /** The proposed class, else the one that most images of the screen have; the others are misfits with their own. */
 export function simulatedAnswer(screen: Screen, oracle: Oracle, annotator: string): Omit<Answer, 'at'> {
   const truthOf = (image: string): string | undefined => truthAsked(oracle[image], screen.asks)
   const chosen = screen.proposed ?? mostCommon(screen.images.flatMap((image) => truthOf(image) ?? []))
-  const misfits = screen.images.flatMap((image): Misfit[] => {
+  const misfits = screen.images.flatMap((image, i): Misfit[] => {
     const truth = truthOf(image)
     if (truth === undefined) return [{ image, class: null, why: 'unsure' }]
-    return truth === chosen ? [] : [{ image, class: truth }]
+    return truth === (screen.proposals?.[i] ?? chosen) ? [] : [{ image, class: truth }]
   })
   return { screen: screen.id, annotator, class: chosen, misfits, activeMs: null }
 }

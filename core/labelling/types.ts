@@ -104,6 +104,8 @@ export interface AnnotatorStats {
 /** One image of which two people say different things. */
 export interface Disagreement {
   readonly image: string
+  /** Of several labels an image: the class in question. */
+  readonly asks?: string
   readonly votes: readonly Vote[]
   /** What holds, with its chance by the annotators' miss rates (Dawid & Skene, 1979); null where no vote names a class. */
   readonly settled: { readonly class: string; readonly chance: number } | null
