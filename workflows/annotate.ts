@@ -5,19 +5,24 @@
 
 import { allHandlersFinished, condition, CancellationScope, setCurrentDetails, setHandler } from '@temporalio/workflow'
 import { milestone, stopBySignal, stopSession, UNVERIFIED } from './messages.ts'
+import { tell } from './notify.ts'
 import { bookkeeping, stepActivity, type StepResult } from './proxies.ts'
+import { SessionTeller } from './session-news.ts'
 import type { AnnotateArgs, SessionMilestone } from './types.ts'
 
-export async function annotate({ call, settings, timeoutMs, attempts }: AnnotateArgs): Promise<StepResult> {
+export async function annotate({ call, of, settings, timeoutMs, attempts }: AnnotateArgs): Promise<StepResult> {
   let latest: SessionMilestone | null = null
   let stopping = false
   const stop = async (by: string): Promise<void> => {
     stopping = true
     await bookkeeping.requestSessionStop({ run: call.run, node: call.node, by })
   }
-  setHandler(milestone, (news) => {
+  const teller = new SessionTeller()
+  setHandler(milestone, async (news) => {
     latest = news
     setCurrentDetails(detailsOf(news))
+    if (of)
+      for (const one of teller.newsOf(news)) await tell(settings, { run: call.run, node: call.node, ...of, ...one })
   })
   setHandler(stopSession, ({ by }) => stop(by), {
     validator: ({ by }) => {

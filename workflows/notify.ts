@@ -34,10 +34,10 @@ export async function notify(news: News): Promise<string> {
 /** Sends a message on its way; does nothing, and leaves no event, where this kind of news is not wanted. */
 export async function tell({ notify: wanted }: RunSettings, news: News): Promise<void> {
   if (!wanted?.includes(news.kind)) return
-  const { run, generation, kind, node } = news
+  const { run, generation, kind, node, mark } = news
   await CancellationScope.nonCancellable(() =>
     startChild(notify, {
-      workflowId: [run, 'tell', generation, kind, ...(node ? [node] : [])].join('/'),
+      workflowId: [run, 'tell', generation, kind, ...(node ? [node] : []), ...(mark ? [mark] : [])].join('/'),
       args: [news],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       staticSummary: `${kind}: ${run}`,

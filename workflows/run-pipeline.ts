@@ -274,7 +274,12 @@ class PipelineRun {
     if (node.kind === 'annotate')
       return executeChild(annotate, {
         workflowId: `${call.run}/${node.id}`,
-        args: [{ call, settings, timeoutMs: node.policy.timeoutMs, attempts: node.policy.attempts }],
+        args: [
+          {
+            ...{ call, settings, timeoutMs: node.policy.timeoutMs, attempts: node.policy.attempts },
+            of: { pipeline: this.args.plan.pipeline, generation: this.args.generation },
+          },
+        ],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         staticSummary: `labelling for ${node.id}`,
       })

@@ -130,6 +130,8 @@ export interface RunMapArgs {
 
 export interface AnnotateArgs {
   readonly call: StepCall
+  /** Of the run, for what is told of the session; left out by runs of earlier releases, which tell nothing. */
+  readonly of?: { readonly pipeline: string; readonly generation: number }
   readonly settings: RunSettings
   readonly timeoutMs: number
   readonly attempts: number

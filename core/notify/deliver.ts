@@ -34,8 +34,9 @@ async function postNews(
   news: News,
 ): Promise<void> {
   const text = [headline(news), ...details(news, pageUrl)].join('\n')
-  const id = [news.run, news.generation, news.kind, news.node ?? ''].join('/')
-  const body = JSON.stringify({ text, id, event: `run.${news.kind}`, ...news })
+  const id = [news.run, news.generation, news.kind, news.node ?? '', ...(news.mark ? [news.mark] : [])].join('/')
+  const event = news.session ? news.kind.replace('-', '.') : `run.${news.kind}`
+  const body = JSON.stringify({ text, id, event, ...news })
   const at = Math.floor(Date.now() / 1_000)
   const response = await fetch(url, {
     method: 'POST',

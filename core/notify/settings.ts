@@ -13,7 +13,7 @@ export interface NotifySettings {
 
 /**
  * Reads GYRE_NOTIFY_WEBHOOK and GYRE_NOTIFY_SECRET, GYRE_SMTP_URL and GYRE_NOTIFY_EMAIL (comma-separated; the first
- * address of GYRE_NOTIFY_FROM or of these is the sender), GYRE_NOTIFY_ON (kinds of news, all where left out).
+ * address of GYRE_NOTIFY_FROM or of these is the sender), GYRE_NOTIFY_ON (kinds of news; all but `session-progress` where left out).
  *
  * @throws {PlatformError} `INVALID_INPUT` naming the variable; never with a secret in it.
  */
@@ -34,6 +34,9 @@ export function readNotifySettings(env: Readonly<Record<string, string | undefin
   }
 }
 
+/** What people get where nobody chose: how far a session is comes too often for that. */
+const USUAL: readonly NewsKind[] = NEWS_KINDS.filter((kind) => kind !== 'session-progress')
+
 /** The kinds of news that somebody gets; empty where there is no way to send any. */
 export function wantedNews({ on, webhook, mail }: NotifySettings): readonly NewsKind[] {
   return webhook || mail ? on : []
@@ -47,7 +50,7 @@ function kindsOf(text: string | undefined): readonly NewsKind[] {
       'INVALID_INPUT',
       `GYRE_NOTIFY_ON: "${unknown}" is no kind of news; there are ${NEWS_KINDS.join(', ')}`,
     )
-  return named.length === 0 ? NEWS_KINDS : (named as NewsKind[])
+  return named.length === 0 ? USUAL : (named as NewsKind[])
 }
 
 function address(env: Readonly<Record<string, string | undefined>>, name: string, schemes: readonly string[]) {

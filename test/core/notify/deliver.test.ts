@@ -65,6 +65,29 @@ describe('a webhook', () => {
     expect(check('key', Date.now() / 1_000 + 400)).toContain('300 s at most')
   })
 
+  it('brings the milestones of labelling sessions, with the page to go to', async () => {
+    const { calls, url } = await receiver()
+    const certified = { atLeast: 0.98765, confidence: 0.95 }
+    const session = { id: 'nightly-1.annotate', images: 20, labelled: 18, certified, people: 2, disagreements: 1 }
+    const news = { run: 'nightly-1', generation: 1, pipeline: 'nightly', node: 'annotate' }
+    const kinds = ['session-opened', 'session-disagreement', 'session-certified', 'session-finished'] as const
+    for (const kind of kinds)
+      await deliverNews(
+        { ...SETTINGS, webhook: { url, secret: 'key' } },
+        { ...news, kind, session: { ...session, secondsLeft: null } },
+      )
+    const bodies = calls.map(({ body }) => JSON.parse(body) as { event: string; text: string; session: unknown })
+    expect(bodies.map(({ event }) => event)).toEqual(kinds.map((kind) => kind.replace('-', '.')))
+    expect(bodies[2]).toMatchObject({ session })
+    expect(bodies.map(({ text: line }) => line.split('\n')[0])).toEqual([
+      'nightly-1.annotate waits for people: 20 images to label',
+      'nightly-1.annotate: people disagree about one image',
+      'nightly-1.annotate is certified: at least 98.7 % of the labels are right; 18 of 20 images labelled',
+      'nightly-1.annotate has ended without a certificate; 18 of 20 images labelled',
+    ])
+    expect(bodies[0]!.text).toContain('https://gyre.example/labelling/nightly-1.annotate\ngyre annotate open')
+  })
+
   it('that fails is told without its address, and does not keep the mail from being sent', async () => {
     const { url } = await receiver(503)
     const { mails, port } = await mailServer()
@@ -105,6 +128,8 @@ describe('a mail', () => {
 describe('the settings', () => {
   it('come from the environment, and want nothing where there is no way to tell', () => {
     expect(wantedNews(readNotifySettings({}))).toEqual([])
+    const usual = wantedNews(readNotifySettings({ GYRE_NOTIFY_WEBHOOK: 'https://chat.example/x' }))
+    expect(NEWS_KINDS.filter((kind) => !usual.includes(kind))).toEqual(['session-progress'])
     const settings = readNotifySettings({
       ...{ GYRE_NOTIFY_WEBHOOK: 'https://chat.example/x', GYRE_NOTIFY_ON: 'failed, approval' },
       ...{ GYRE_SMTP_URL: 'smtps://mail.example', GYRE_NOTIFY_EMAIL: 'a@example.org, b@example.org' },
