@@ -31,6 +31,7 @@ export const entries = {
   'job-guard': 'core/compute/job-guard.ts',
   'compute-thread': 'core/execution/compute-thread.ts',
   'session-thread': 'core/inference/session-thread.ts',
+  'probe-thread': 'core/labelling/probe-thread.ts',
   'model-thread': 'apps/inference/model-thread.ts',
   pipeline: 'core/pipeline/index.ts',
   steps: 'core/steps/index.ts',

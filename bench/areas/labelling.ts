@@ -9,6 +9,7 @@ import path from 'node:path'
 import { matrix } from '#core/inference'
 import { seededRandom } from '#core/clustering'
 import { humanSeconds, MOUSE_SECONDS, speedUp, type Tally } from '../../core/labelling/cost-model.ts'
+import type { Features } from '../../core/labelling/features.ts'
 import { fitProbe } from '../../core/labelling/probe.ts'
 import { labelSpace } from '../../core/labelling/space.ts'
 import { faissKMeansSeconds } from '../labelling/faiss.ts'
@@ -140,7 +141,7 @@ function actions({ screens, misfits, singles }: Tally): number {
   return screens + 2 * misfits + singles
 }
 
-async function refitSeconds(made: MadeProblem, features: MadeProblem['problem']['embeddings']): Promise<number> {
+async function refitSeconds(made: MadeProblem, features: Features): Promise<number> {
   const { digests, classes } = made.problem
   const every = Math.max(1, digests.length / REFIT_LABELS)
   const labels = Int32Array.from(digests, (digest, image) =>

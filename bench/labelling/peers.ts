@@ -5,6 +5,7 @@ import type { Matrix } from '#core/inference'
 import { addWork, NO_WORK, type Tally } from '../../core/labelling/cost-model.ts'
 import { drawOrder } from '../../core/labelling/draw.ts'
 import { farApart, typicalFirst } from '../../core/labelling/explore.ts'
+import type { Features } from '../../core/labelling/features.ts'
 import { fitProbe } from '../../core/labelling/probe.ts'
 import { GRID } from '../../core/labelling/rounds.ts'
 import type { MadeProblem } from './made-problem.ts'
@@ -16,7 +17,7 @@ const SEEDS = [500, 1_000, 2_000, 4_000, 8_000, 16_000]
 /** Class of each image, and the features of the engine. */
 export interface PeerTask {
   readonly made: MadeProblem
-  readonly features: Matrix
+  readonly features: Features
   readonly target: number
 }
 

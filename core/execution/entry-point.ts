@@ -15,6 +15,7 @@ export type EntryPoint =
   | 'job-guard'
   | 'compute-thread'
   | 'session-thread'
+  | 'probe-thread'
   | 'model-thread'
   | 'pipeline'
   | 'steps'

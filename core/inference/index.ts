@@ -22,4 +22,13 @@ export { inverseCholesky, solveWith } from './cholesky.ts'
 export { symmetricEigen } from './eigen.ts'
 export { symmetricEigenvalues } from './eigenvalues.ts'
 export { pca, project, type Pca } from './pca.ts'
-export { oneHot, predictRidge, ridge, type RidgeFit, type RidgeOptions } from './ridge.ts'
+export {
+  oneHot,
+  predictRidge,
+  ridge,
+  ridgeOfMoments,
+  type Judges,
+  type RidgeFit,
+  type RidgeMoments,
+  type RidgeOptions,
+} from './ridge.ts'

@@ -33,7 +33,7 @@ function wrap(session: OrtSession, TensorClass: typeof OrtTensor): InferenceSess
     outputs: session.outputMetadata.map(signature),
     async run(inputs) {
       const feeds = Object.fromEntries(
-        Object.entries(inputs).map(([name, t]) => [name, new TensorClass(t.type, t.data as never, t.dims)]),
+        Object.entries(inputs).map(([name, t]) => [name, new TensorClass(t.type, unshared(t) as never, t.dims)]),
       )
       const results = await session.run(feeds).catch((cause: unknown) => {
         throw new PlatformError('INVALID_INPUT', `the model refused its input: ${firstLine(cause)}`, {}, { cause })
@@ -42,6 +42,11 @@ function wrap(session: OrtSession, TensorClass: typeof OrtTensor): InferenceSess
     },
     release: () => session.release(),
   }
+}
+
+/** The runtime does not read shared memory. */
+function unshared({ data }: Tensor): Tensor['data'] {
+  return data.buffer instanceof SharedArrayBuffer ? data.slice() : data
 }
 
 function fromOrt(tensor: OrtTensor): Tensor {

@@ -44,6 +44,26 @@ export interface RidgeFit {
 
 const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1, 3, 10]
 
+/** Sums over rows x of features and y of targets, each times its weight: all that a fit needs of them. */
+export interface RidgeMoments {
+  /** Of x·xᵀ, [d, d], and x·yᵀ, [d, m]. */
+  readonly gram: Matrix64
+  readonly cross: Matrix64
+  readonly featureSums: Float64Array
+  readonly targetSums: Float64Array
+  /** Of the weights. */
+  readonly weight: number
+}
+
+/** Rows that judge the penalties by what fits without them predict. They are part of the moments. */
+export interface Judges {
+  /** [r, d] and [r, m]. */
+  readonly features: Matrix
+  readonly targets: Matrix
+  /** 1 where left out, [r]. */
+  readonly weights?: ArrayLike<number> | undefined
+}
+
 /**
  * @param features - [n, d], n ≥ 2.
  * @param targets - [n, m]; one-hot rows make it a classifier.
@@ -51,26 +71,54 @@ const DEFAULT_LAMBDAS: readonly number[] = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 
  * @throws {PlatformError} `TOO_FEW_LABELS` when n < 2.
  */
 export async function ridge(features: Matrix, targets: Matrix, options: RidgeOptions = {}): Promise<RidgeFit> {
-  if (features.rows < 2)
-    throw new PlatformError('TOO_FEW_LABELS', `a fit needs at least 2 labelled images and got ${features.rows}`)
-  const { lambdas = DEFAULT_LAMBDAS, testedRows = 4096, signal } = options
-  const problem = await prepare(features, targets, options)
-  const tested = evenlySpaced(features.rows, testedRows)
-  const sample = centred(selectRows(features, tested), problem.featureMeans)
-  const expected = selectRows(targets, tested)
+  if (features.rows < 2) throw tooFewLabels(features.rows)
+  const { testedRows: count = 4096, weights } = options
+  const testedRows = evenlySpaced(features.rows, count)
+  const judges = {
+    features: selectRows(features, testedRows),
+    targets: selectRows(targets, testedRows),
+    weights: weights && testedRows.map((row) => weights[row]!),
+  }
+  const moments = await momentsOf(features, targets, options)
+  return { ...(await ridgeOfMoments(moments, judges, options)), testedRows }
+}
+
+/**
+ * The same from sums alone. Cost O(d³ + r·d²) a penalty.
+ *
+ * @returns `testedRows` counts the judges.
+ * @throws {PlatformError} `TOO_FEW_LABELS` when the weights sum up to less than 2.
+ */
+export async function ridgeOfMoments(
+  moments: RidgeMoments,
+  judges: Judges,
+  options: Pick<RidgeOptions, 'lambdas' | 'signal'> = {},
+): Promise<RidgeFit> {
+  if (moments.weight < 2) throw tooFewLabels(moments.weight)
+  const { lambdas = DEFAULT_LAMBDAS, signal } = options
+  const problem = centre(moments)
+  const sample = centred(
+    matrix(judges.features.rows, judges.features.cols, judges.features.data.slice()),
+    problem.featureMeans,
+  )
+  const testedRows = Int32Array.from({ length: sample.rows }, (_, row) => row)
 
   const fitWith = async (lambda: number): Promise<RidgeFit> => {
     await breathe(signal)
     const { coefficients, inverse } = await solve(problem, lambda, options)
     const predictions = await matMul(sample, coefficients, options)
-    const leaveOneOut = await leaveOut(problem, { predictions, expected, sample, inverse, tested }, options)
-    const error = meanSquare(leaveOneOut, expected)
-    return { coefficients, bias: biasOf(problem, coefficients), lambda, testedRows: tested, leaveOneOut, error }
+    const leaveOneOut = await leaveOut(problem, { ...judges, predictions, sample, inverse }, options)
+    const error = meanSquare(leaveOneOut, judges.targets)
+    return { coefficients, bias: biasOf(problem, coefficients), lambda, testedRows, leaveOneOut, error }
   }
   return descend(
     [...lambdas].sort((a, b) => a - b),
     fitWith,
   )
+}
+
+function tooFewLabels(labels: number): PlatformError {
+  return new PlatformError('TOO_FEW_LABELS', `a fit needs at least 2 labelled images and got ${labels}`)
 }
 
 /** The least error of a valley: from the middle, up while it falls, else down while it falls. */
@@ -114,22 +162,30 @@ interface Problem {
   readonly targetMeans: Float64Array
   readonly totalWeight: number
   readonly meanVariance: number
-  readonly weights: ArrayLike<number> | undefined
 }
 
-async function prepare(features: Matrix, targets: Matrix, { weights, signal }: RidgeOptions): Promise<Problem> {
-  const totalWeight = weights ? Array.from(weights).reduce((a, b) => a + b, 0) : features.rows
-  const featureMeans = weightedMeans(features, weights, totalWeight)
-  const targetMeans = weightedMeans(targets, weights, totalWeight)
+async function momentsOf(features: Matrix, targets: Matrix, { weights, signal }: RidgeOptions): Promise<RidgeMoments> {
   const x = weights ? scaledRows(features, weights) : features
   const y = weights ? scaledRows(targets, weights) : targets
-  const scatter = await gram(x, x, { signal })
-  const moments = await gram(x, y, { signal })
-  removeMeans(scatter, featureMeans, featureMeans, totalWeight)
-  removeMeans(moments, featureMeans, targetMeans, totalWeight)
+  return {
+    gram: await gram(x, x, { signal }),
+    cross: await gram(x, y, { signal }),
+    featureSums: weightedSums(features, weights),
+    targetSums: weightedSums(targets, weights),
+    weight: weights ? Array.from(weights).reduce((a, b) => a + b, 0) : features.rows,
+  }
+}
+
+function centre({ gram, cross, featureSums, targetSums, weight }: RidgeMoments): Problem {
+  const featureMeans = featureSums.map((sum) => sum / weight)
+  const targetMeans = targetSums.map((sum) => sum / weight)
+  const scatter = { ...gram, data: Float64Array.from(gram.data) }
+  const moments = { ...cross, data: Float64Array.from(cross.data) }
+  removeMeans(scatter, featureMeans, featureMeans, weight)
+  removeMeans(moments, featureMeans, targetMeans, weight)
   // Features that never vary would leave nothing to scale by.
-  const meanVariance = Math.max(trace(scatter) / scatter.rows / totalWeight, 1e-12)
-  return { scatter, moments, featureMeans, targetMeans, totalWeight, meanVariance, weights }
+  const meanVariance = Math.max(trace(scatter) / scatter.rows / weight, 1e-12)
+  return { scatter, moments, featureMeans, targetMeans, totalWeight: weight, meanVariance }
 }
 
 async function solve(
@@ -147,22 +203,27 @@ async function solve(
 
 /** Replaces each prediction by that of a fit without its row. */
 async function leaveOut(
-  { featureMeans, targetMeans, totalWeight, weights }: Problem,
-  part: { predictions: Matrix; expected: Matrix; sample: Matrix; inverse: Matrix64; tested: Int32Array },
+  { featureMeans, targetMeans, totalWeight }: Problem,
+  {
+    predictions,
+    targets,
+    weights,
+    sample,
+    inverse,
+  }: Judges & { predictions: Matrix; sample: Matrix; inverse: Matrix64 },
   options: StopOptions,
 ): Promise<Matrix> {
-  const { predictions, expected, sample, inverse, tested } = part
   const whitener = matrix(featureMeans.length, featureMeans.length, Float32Array.from(inverse.data))
   const whitened = await matMulTransposed(sample, whitener, options)
   const out = matrix(predictions.rows, predictions.cols)
   for (let i = 0; i < out.rows; i++) {
     let leverage = 1 / totalWeight
     for (let j = 0; j < whitened.cols; j++) leverage += whitened.data[i * whitened.cols + j]! ** 2
-    leverage = Math.min(leverage * (weights?.[tested[i]!] ?? 1), 1 - 1e-6)
+    leverage = Math.min(leverage * (weights?.[i] ?? 1), 1 - 1e-6)
     for (let c = 0; c < out.cols; c++) {
       const at = i * out.cols + c
-      const residual = expected.data[at]! - targetMeans[c]! - predictions.data[at]!
-      out.data[at] = expected.data[at]! - residual / (1 - leverage)
+      const residual = targets.data[at]! - targetMeans[c]! - predictions.data[at]!
+      out.data[at] = targets.data[at]! - residual / (1 - leverage)
     }
   }
   return out
@@ -181,13 +242,13 @@ function centred(m: Matrix, means: Float64Array): Matrix {
   return m
 }
 
-function weightedMeans(m: Matrix, weights: ArrayLike<number> | undefined, totalWeight: number): Float64Array {
-  const means = new Float64Array(m.cols)
+function weightedSums(m: Matrix, weights: ArrayLike<number> | undefined): Float64Array {
+  const sums = new Float64Array(m.cols)
   for (let i = 0; i < m.rows; i++) {
     const weight = weights?.[i] ?? 1
-    for (let j = 0; j < m.cols; j++) means[j]! += weight * m.data[i * m.cols + j]!
+    for (let j = 0; j < m.cols; j++) sums[j]! += weight * m.data[i * m.cols + j]!
   }
-  return means.map((sum) => sum / totalWeight)
+  return sums
 }
 
 function scaledRows(m: Matrix, weights: ArrayLike<number>): Matrix {

@@ -31,7 +31,16 @@ const FACES = ['pipeline', 'steps', 'algorithm']
 export const roles = {
   worker: {
     title: 'Workers and built-in steps',
-    entries: ['worker', 'job', 'job-guard', 'compute-thread', 'session-thread', 'failure-converter', ...FACES],
+    entries: [
+      'worker',
+      'job',
+      'job-guard',
+      'compute-thread',
+      'session-thread',
+      'probe-thread',
+      'failure-converter',
+      ...FACES,
+    ],
     leftOut: WORKFLOW_LOADERS,
     emptied: WORKFLOW_BUNDLER,
     built: ['workflows'],
@@ -49,7 +58,17 @@ export const roles = {
   },
   api: {
     title: 'API, pages and command line',
-    entries: ['api', 'front', 'cli', 'job-guard', 'compute-thread', 'session-thread', 'failure-converter', ...FACES],
+    entries: [
+      'api',
+      'front',
+      'cli',
+      'job-guard',
+      'compute-thread',
+      'session-thread',
+      'probe-thread',
+      'failure-converter',
+      ...FACES,
+    ],
     leftOut: [],
     built: ['web'],
     sources: true,
