@@ -6,7 +6,7 @@ import type { Answer, Screen, SessionState } from '../../apps/web/src/api/types.
 import { COMMANDS, keyMapOf, withClassKey, withKey } from '../../apps/web/src/labelling/key-map.ts'
 import { intentOf, type Press } from '../../apps/web/src/labelling/keys.ts'
 import { between, layOut, step } from '../../apps/web/src/labelling/layout.ts'
-import { outboxIn, type Draft, type Outbox } from '../../apps/web/src/labelling/outbox.ts'
+import { outboxIn, type Draft, type Outbox, type Strings } from '../../apps/web/src/labelling/outbox.ts'
 import {
   answerOf,
   focusOn,
@@ -202,7 +202,7 @@ describe('the place of the images', () => {
 })
 
 describe('the outbox', () => {
-  function storage(): Storage {
+  function storage(): Strings {
     const kept = new Map<string, string>()
     return {
       get length() {
@@ -212,7 +212,6 @@ describe('the outbox', () => {
       getItem: (key) => kept.get(key) ?? null,
       setItem: (key, value) => void kept.set(key, value),
       removeItem: (key) => void kept.delete(key),
-      clear: () => kept.clear(),
     }
   }
   const answer = (screen: string): Answer => ({ screen, class: 'dent', misfits: [], activeMs: 1 })

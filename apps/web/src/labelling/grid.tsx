@@ -51,6 +51,8 @@ export interface GridHand {
   /** Shows one image larger; null: no more. */
   zoom(at: number | null): void
   original(at: number): void
+  /** Asks for the class of one image. */
+  name(at: number): void
 }
 
 interface GridProps {
@@ -102,6 +104,13 @@ export function Grid({ dataset, view, layout, rowKeys, row, isSelecting, hand }:
         data-single={single}
         data-screen={screen.id}
         style={{ gridTemplateColumns: template(layout) }}
+        onContextMenu={(event) => {
+          const at = tileOf(event.target)
+          if (at === null) return
+          event.preventDefault()
+          // A finger that rests enlarges.
+          if ((event.nativeEvent as unknown as { pointerType?: string }).pointerType !== 'touch') hand.name(at)
+        }}
         onDoubleClick={(event) => {
           const at = tileOf(event.target)
           if (at !== null && !event.shiftKey) hand.original(at)

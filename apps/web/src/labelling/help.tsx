@@ -22,6 +22,7 @@ const FIXED: readonly (readonly [keys: string, what: string])[] = [
   ['Shift + class', 'what is selected, else the image in focus, is a misfit of that class'],
   ['D 4', 'mark or unmark the image in row D, column 4; so does a click'],
   ['arrows', 'move; with Shift: select as you go'],
+  ['right click', 'name an image, or what is selected, by choosing its class'],
   ['Ctrl A, drag', 'select all; select what a band touches. Escape lets go'],
   ['Space', 'as Enter'],
   ['Ctrl Z, Ctrl Y', 'undo; redo'],

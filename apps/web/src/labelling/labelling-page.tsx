@@ -155,6 +155,10 @@ function Desk({ session, me, settings }: DeskProps) {
     deselect: () => store.change((now) => focusOn(now, now.focus)),
     zoom: setZoomed,
     original: (at) => setOriginal(view?.screen.images[at] ?? null),
+    name: (at) => {
+      store.change((now) => (now.selected.has(at) ? now : focusOn(now, at)))
+      act({ do: 'name-image' })
+    },
   }
   const close = () => setOpen(null)
   return (

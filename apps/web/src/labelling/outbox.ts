@@ -19,13 +19,22 @@ export interface Outbox {
   keepDraft(draft: Draft | null): void
 }
 
+/** What of the browser's storage is used. */
+export interface Strings {
+  readonly length: number
+  key(at: number): string | null
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+  removeItem(key: string): void
+}
+
 interface Kept {
   readonly answer: Answer
   readonly at: number
 }
 
 /** @param owner - session and annotator: nobody sends what somebody else answered. */
-export function outboxIn(storage: Storage, owner: string): Outbox {
+export function outboxIn(storage: Strings, owner: string): Outbox {
   const prefix = `gyre:answers:${owner}:`
   const draftKey = `gyre:draft:${owner}`
   // A full or forbidden storage costs the safety of a reload, not the labelling.
