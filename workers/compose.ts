@@ -30,6 +30,7 @@ import { StepTimes } from '../activities/step-times.ts'
 import type { RunBody, StepPorts } from '../activities/step.ts'
 import type { WorkerConfig } from './config.ts'
 import { openPorts } from './ports.ts'
+import { readSigningKey } from './signing-key.ts'
 
 export interface Composition {
   readonly connection: NativeConnection
@@ -74,6 +75,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
   const client = new Client({ connection, namespace, dataConverter: dataConverter(config.temporal) })
   const store = await openStore(config.store.uri, { project: config.store.project })
   const { jobHost, trainer, services } = await openPorts(config, store, log)
+  const signingKey = await readSigningKey(config.signingKey)
   const inThread: RunBody = (request, hooks) => runInThread(request, hooks, log)
   const asJob: RunBody = (request, hooks) => runAsJob(request, hooks, jobHost)
   const pool = new ThreadPool({ log })
@@ -91,6 +93,7 @@ export async function compose(config: WorkerConfig): Promise<Composition> {
     scratchDir: config.scratchDir,
     bundleDir: config.bundleDir,
     sessionHost: config.sessionHost,
+    ...(signingKey !== undefined && { signingKey }),
     tellSession: (workflowId: string, kind: string, state: unknown) =>
       client.workflow.getHandle(workflowId).signal('milestone', { kind, state }),
     wasTerminated: async (workflowId: string, runId: string) =>

@@ -48,6 +48,8 @@ const schema = z.object({
   /** Where probes ask; left out, nobody can. */
   GYRE_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   GYRE_HOST: z.string().default('127.0.0.1'),
+  /** Ed25519, PEM: certificates are signed with it. On one machine the state folder has one. */
+  GYRE_SIGNING_KEY: z.string().optional(),
   /** An address of this process that the API reaches: on a cluster, the Pod's. */
   GYRE_SESSION_HOST: z.string().default('127.0.0.1'),
   GYRE_HEARTBEAT_THROTTLE_MS: z.coerce.number().int().positive().optional(),
@@ -78,6 +80,7 @@ export interface WorkerConfig {
   /** Null: no probes are answered. */
   readonly health: { readonly host: string; readonly port: number } | null
   readonly sessionHost: string
+  readonly signingKey: { readonly value: string | null; readonly file: string | null }
   readonly heartbeatThrottleMs: number
   readonly shutdownGraceMs: number
   /** What Temporal is told of this worker's version; null where versions are not told apart. */
@@ -120,6 +123,10 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     queues: values.GYRE_QUEUES,
     health: values.GYRE_HEALTH_PORT === undefined ? null : { host: values.GYRE_HOST, port: values.GYRE_HEALTH_PORT },
     sessionHost: values.GYRE_SESSION_HOST,
+    signingKey: {
+      value: values.GYRE_SIGNING_KEY || null,
+      file: values.GYRE_STATE && values.GYRE_COMPUTE === 'process' ? path.join(values.GYRE_STATE, 'signing-key') : null,
+    },
     heartbeatThrottleMs: values.GYRE_HEARTBEAT_THROTTLE_MS ?? heartbeats(temporal).throttleMs,
     shutdownGraceMs: values.GYRE_SHUTDOWN_GRACE_MS,
     deployment: deploymentOf(values),

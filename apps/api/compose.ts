@@ -6,6 +6,7 @@ import { blobKey, type ObjectStore } from '#core/storage'
 import { approvalsOf } from './adapters/approvals.ts'
 import { batchesOf } from './adapters/batches.ts'
 import { blobsOf } from './adapters/blobs.ts'
+import { certificatesOf } from './adapters/certificates.ts'
 import { datasetCatalogOf } from './adapters/dataset-catalog.ts'
 import { healthOf } from './adapters/dataset-health.ts'
 import { datasetVersionsOf } from './adapters/dataset-versions.ts'
@@ -60,6 +61,7 @@ export function composePorts(parts: Parts): ApiPorts {
     retention: retentionOf(store, engine),
     streams: streamsOf(store),
     sessions: sessionsOf(store),
+    certificates: certificatesOf(store),
     models: modelsOf(store),
     endpoints: endpointsOf(store, { gatewayUrl, shownUrl: pageUrl, onCluster: servicesOnCluster }),
     batches: batchesOf(store, engine),

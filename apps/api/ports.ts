@@ -15,6 +15,7 @@ import type { StreamDescription } from '#core/streaming'
 import type { Engine, LogPage, RunBase, RunCause, RunComparison } from '#core/runs'
 import type { Logger } from '#core/log'
 import type { Audit } from './audit.ts'
+import type { CertificatePort } from './routes/certificates.ts'
 import type { RetentionPort } from './routes/retention.ts'
 import type { Comment, Instructions, SessionHost } from '#core/labelling'
 import type { BlobRef } from '#core/steps'
@@ -341,6 +342,7 @@ export interface ApiPorts {
   readonly retention: RetentionPort
   readonly streams: StreamPort
   readonly sessions: SessionPort
+  readonly certificates: CertificatePort
   readonly models: ModelPort
   readonly endpoints: EndpointPort
   readonly batches: BatchPort

@@ -25,6 +25,7 @@ import type { ApiLimits, ApiPorts, ApiSettings } from './ports.ts'
 import { problemHandler, sendProblem } from './problem.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { batchRoutes } from './routes/batches.ts'
+import { certificateRoutes } from './routes/certificates.ts'
 import { codecRoutes } from './routes/codec.ts'
 import { datasetCatalogRoutes } from './routes/dataset-catalog.ts'
 import { datasetHealthRoutes } from './routes/dataset-health.ts'
@@ -140,6 +141,7 @@ export async function buildServer(ports: ApiPorts, settings: ApiSettings): Promi
     peopleRoutes,
     settingsRoutes,
     sessionRoutes,
+    certificateRoutes,
     sessionExportRoutes,
     modelRoutes,
     endpointRoutes,

@@ -568,13 +568,47 @@ function addDatasetHealth(dataset: Command): void {
 function addSessions(program: Command): void {
   const annotate = program
     .command('annotate')
-    .description('Labelling sessions: open, list, stop; annotations in and out')
+    .description('Labelling sessions: open, watch, lead, stop; annotations in and out; certificates')
   stackVerb(annotate, 'open [session]', 'Open the labelling page of a session or of a dataset').action(
     async (session, options) => (await import('./verbs/sessions.ts')).open(session, options),
   )
   stackVerb(annotate, 'list', 'List labelling sessions').action(async (options) =>
     (await import('./verbs/sessions.ts')).list(options),
   )
+  stackVerb(annotate, 'show <session>', 'Show where a session stands').action(async (session, options) =>
+    (await import('./verbs/sessions.ts')).show(session, options),
+  )
+  stackVerb(annotate, 'people <session>', 'Show who did what, how fast and how well').action(async (session, options) =>
+    (await import('./verbs/sessions.ts')).people(session, options),
+  )
+  stackVerb(annotate, 'disagreements <session>', 'List images of which two people say different things', [
+    './gyre annotate disagreements parts-1.annotate --json',
+  ])
+    .option('--after <image>', 'go on after this image')
+    .option('--count <n>', 'at most so many, 500 at most', positive)
+    .action(async (session, options) => (await import('./verbs/sessions.ts')).disagreements(session, options))
+  stackVerb(annotate, 'instructions <session> [file]', 'Show what annotators are told, or write it (Markdown)', [
+    './gyre annotate instructions parts-1.annotate classes.md',
+  ]).action(async (session, file, options) =>
+    (await import('./verbs/sessions.ts')).instructions(session, file, options),
+  )
+  stackVerb(annotate, 'classes <session>', 'Show the classes of a session, add one, or remove or merge one', [
+    './gyre annotate classes parts-1.annotate --add rust',
+    './gyre annotate classes parts-1.annotate --remove dent --into scratch',
+  ])
+    .option('--add <class>', 'a class that people shall choose from')
+    .option('--remove <class>', 'one that they shall not; its images come back')
+    .option('--into <class>', 'of --remove: the class that its images go to')
+    .action(async (session, options) => (await import('./verbs/sessions.ts')).classes(session, options))
+  stackVerb(annotate, 'request <session> [images...]', 'Have images shown next, or an annotator looked over', [
+    './gyre annotate request parts-1.annotate 3f2a90…c1 --class dent --review',
+    './gyre annotate request parts-1.annotate --of bert --count 96',
+  ])
+    .option('--class <class>', 'under which they are shown')
+    .option('--review', 'also images that people labelled already')
+    .option('--of <annotator>', 'images drawn by chance from those that this person labelled')
+    .option('--count <n>', 'of --of: how many, 96 where left out', positive)
+    .action(async (session, images, options) => (await import('./verbs/sessions.ts')).request(session, images, options))
   stackVerb(annotate, 'import <dataset> <file>', 'Take in annotations of Label Studio (JSON) or CVAT (XML)', [
     './gyre annotate import parts project-1.json',
     './gyre annotate import parts annotations.xml --format cvat',
@@ -595,6 +629,21 @@ function addSessions(program: Command): void {
     .action(async (session, file, options) =>
       (await import('./verbs/annotations.ts')).exportFrom(session, file, options),
     )
+  stackVerb(annotate, 'certificates [dataset]', 'List certificates: what they promise, and whether they stand').action(
+    async (dataset, options) => (await import('./verbs/certificates.ts')).list(dataset, options),
+  )
+  verb(annotate, 'verify <certificate>', 'Compute a certificate anew from the answers in the store', [
+    './gyre annotate verify parts',
+    './gyre annotate verify 3f2a90c1',
+    './gyre annotate verify certificate.json --key 5d41402abc4b2a76',
+  ])
+    .option('--key <fingerprint>', 'that of the key which must have signed it')
+    .action(async (name, options) => (await import('./verbs/certificates.ts')).verify(name, options))
+  stackVerb(annotate, 'revoke <certificate>', 'Take a certificate back, for good', [
+    './gyre annotate revoke parts --reason \'class "dent" was misunderstood\'',
+  ])
+    .requiredOption('--reason <text>', 'why, for those who look at it later')
+    .action(async (name, options) => (await import('./verbs/certificates.ts')).revoke(name, options))
   stackVerb(annotate, 'stop <session>', 'End a session with the labels there are; its run goes on').action(
     async (session, options) => (await import('./verbs/sessions.ts')).stop(session, options),
   )

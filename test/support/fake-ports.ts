@@ -24,6 +24,7 @@ import type {
 } from '#core/runs'
 import { blobsOf } from '../../apps/api/adapters/blobs.ts'
 import { healthOf } from '../../apps/api/adapters/dataset-health.ts'
+import { certificatesOf } from '../../apps/api/adapters/certificates.ts'
 import { datasetVersionsOf } from '../../apps/api/adapters/dataset-versions.ts'
 import { retentionOf } from '../../apps/api/adapters/retention.ts'
 import { neighboursOf, streamsOf } from '../../apps/api/adapters/dataset-neighbours.ts'
@@ -536,6 +537,7 @@ export async function fakeWorld({ empty = false, perClass = 40 } = {}): Promise<
     questions,
     people: peopleOf(createMemoryStore(), { forget: () => undefined }),
     settings: settingsOf(store),
+    certificates: certificatesOf(store),
     session,
     images,
     batchViews,
