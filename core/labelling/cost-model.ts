@@ -1,11 +1,12 @@
 /**
  * Seconds of human work, by the keyboard cost model: what a session would take a practised person, whoever answered it.
  *
- *   T = Σ_grids [ M + K + n·scan + m·(toggle + relabel) ] + N_single·single
+ *   T = Σ_grids [ M + K + n·scan + m·(toggle + relabel) ] − flips·relabel + N_single·single
  *
  * M and K are the keystroke-level model's mental step and key press (Card, Moran & Newell); `scan` gives 0.234 s per
  * image in full grids, beside 0.225 s observed with MorphoCluster; `single` is the mean of CIFAR-10H's 10-way labels.
- * Audits are grids and cost as grids; withdrawn answers stay counted.
+ * On a screen of two panes a misfit that belongs to the other one goes there when it is marked: a flip, for which no class
+ * is chosen. Audits are grids and cost as grids; withdrawn answers stay counted.
  */
 
 import type { LabellingStats } from '#core/steps'
@@ -34,6 +35,8 @@ export interface Tally {
   /** Images shown, with repeats, single ones included. */
   readonly shown: number
   readonly misfits: number
+  /** Of the misfits: marked on a screen of two panes, and so moved to the other one. */
+  readonly flips?: number
   readonly singles: number
   /** Of the shown: drawn for an audit. */
   readonly audits: number
@@ -46,15 +49,17 @@ export const NO_WORK: Tally = { screens: 0, shown: 0, misfits: 0, singles: 0, au
 /** The tally after one more answer; `audits` and `gold` say how many of the screen's images are such. */
 export function addWork(
   tally: Tally,
-  screen: Pick<Screen, 'kind' | 'images'>,
+  screen: Pick<Screen, 'kind' | 'images' | 'pair'>,
   answer: Pick<Answer, 'misfits'>,
   { audits, gold }: { audits: number; gold: number },
 ): Tally {
   const single = screen.kind === 'single'
+  const flips = screen.pair ? answer.misfits.filter((misfit) => screen.pair!.includes(misfit.class ?? '')).length : 0
   return {
     screens: tally.screens + (single ? 0 : 1),
     shown: tally.shown + screen.images.length,
     misfits: tally.misfits + (single ? 0 : answer.misfits.length),
+    ...(flips > 0 || tally.flips ? { flips: (tally.flips ?? 0) + flips } : {}),
     singles: tally.singles + (single ? 1 : 0),
     audits: tally.audits + audits,
     gold: tally.gold + gold,
@@ -62,10 +67,11 @@ export function addWork(
 }
 
 export function humanSeconds(
-  { screens, shown, misfits, singles }: Tally,
+  { screens, shown, misfits, flips = 0, singles }: Tally,
   s: Readonly<Record<keyof typeof KEYBOARD_SECONDS, number>> = KEYBOARD_SECONDS,
 ): number {
-  const grids = screens * (s.mental + s.key) + (shown - singles) * s.scan + misfits * (s.toggle + s.relabel)
+  const grids =
+    screens * (s.mental + s.key) + (shown - singles) * s.scan + misfits * (s.toggle + s.relabel) - flips * s.relabel
   return grids + singles * s.single
 }
 

@@ -21,13 +21,17 @@ import type { Tally } from './cost-model.ts'
 import { drawOrder } from './draw.ts'
 import { farApart, typicalFirst } from './explore.ts'
 import { frozenLabels, Ledger, type Ending } from './ledger.ts'
-import { Planner } from './planner.ts'
+import { nearestNeighbours } from './neighbours.ts'
+import { EXPLORE_ROUNDS, Planner } from './planner.ts'
+import { reasonsFor } from './reasons.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace } from './space.ts'
 import type { Answer, Reasons } from './types.ts'
 
 /** Screens that may still be open when the next round is planned. */
 const LOOK_AHEAD = 2
+
+const UNTOLD: Reasons = { chance: null, predicted: null, margin: null, cluster: null, neighbours: [] }
 
 /** What the session says of one image; the dataset knows the rest of its row. */
 export type FinalLabel = Omit<ImageLabel, 'split' | 'tags' | 'attributes'> & { readonly tags?: readonly string[] }
@@ -90,8 +94,10 @@ export class LabellingEngine implements Engine {
     signal?: AbortSignal,
   ): Promise<LabellingEngine> {
     const clusters = typicalFirst(problem)
-    const exploreOrder = farApart(problem.centroids, clusters, exploredClusters(problem))
+    const explored = exploredClusters(problem)
+    const exploreOrder = farApart(problem.centroids, clusters, EXPLORE_ROUNDS * explored)
     const space = await labelSpace(problem.embeddings, signal)
+    const neighbours = await nearestNeighbours(space.coordinates, clusters, signal)
     const heldOutDraw = drawHeldOut(problem, policy.seed)
     const ledger = new Ledger({ ...problem, embeddings: { data: new Float32Array(), rows: 0, cols: 0 } }, policy)
     const { assignment } = problem
@@ -100,7 +106,9 @@ export class LabellingEngine implements Engine {
       space,
       clusters,
       assignment,
+      neighbours,
       exploreOrder,
+      explored,
       heldOutDraw,
       drawn: new Set(heldOutDraw),
     })
@@ -109,9 +117,11 @@ export class LabellingEngine implements Engine {
 
   // Screens and answers.
 
-  /** Screens without a standing answer, in order. */
+  /** What people asked for first, else in the order of the plans. */
   openScreens(): PlannedScreen[] {
-    return this.ledger.openScreens()
+    const isAsked = ({ id }: PlannedScreen): boolean => this.ledger.roundOf(id)?.purpose === 'asked'
+    const open = this.ledger.openScreens()
+    return [...open.filter(isAsked), ...open.filter((screen) => !isAsked(screen))]
   }
 
   screen(id: string): PlannedScreen | undefined {
@@ -147,7 +157,9 @@ export class LabellingEngine implements Engine {
   get due(): boolean {
     if (this.ledger.ending) return false
     const purpose = this.ledger.rounds.at(-1)?.purpose
-    const all = this.awaitsAll || purpose === 'audit' || purpose === 'adjudicate'
+    const judging = purpose === 'audit' || purpose === 'adjudicate'
+    if (!judging && this.ledger.pendingRequests().length > 0) return true
+    const all = this.awaitsAll || judging
     return all ? this.openScreens().length === 0 : this.ledger.freshScreens().length <= LOOK_AHEAD
   }
 
@@ -247,14 +259,18 @@ export class LabellingEngine implements Engine {
 
   async reasons(screen: string, image: string): Promise<Reasons> {
     this.ledger.checkShown(screen, image)
-    return Promise.resolve({ chance: null, predicted: null, margin: null, cluster: null, neighbours: [] })
+    const { book, problem, row } = this.ledger
+    // A second look is blind, and a control task is to cost what labelling without any help costs.
+    if (this.screen(screen)!.kind === 'single') return UNTOLD
+    const outlook = this.planner.outlook ?? (await this.planner.look())
+    return reasonsFor(row.get(image)!, outlook, { problem, labels: book.label, coordinates: this.planner.coordinates })
   }
 
   private async trustedPredictions(signal: AbortSignal | undefined): Promise<Int32Array> {
     if (this.ending === 'certified') return frozenLabels(this.ledger.lastAudit()!)
     const out = new Int32Array(this.imageCount).fill(-1)
-    const prediction = await this.planner.predict(signal)
-    if (prediction) for (const image of this.planner.acceptable(prediction)) out[image] = prediction.best[image]!
+    const outlook = await this.planner.look(signal)
+    if (outlook) for (const image of this.planner.acceptable(outlook)) out[image] = outlook.prediction.best[image]!
     return out
   }
 

@@ -23,7 +23,7 @@ export interface LookPlan {
  * The cheapest sample and number of gold misfits that will probably pass.
  *
  * @param expected - share of the labels thought wrong, 0–1.
- * @param missRate - share of gold misfits that people overlooked so far; 0 before any.
+ * @param missRate - share of misfits that people are thought to overlook.
  * @param goldAvailable - images whose class is known and that can be shown under a wrong one.
  * @returns null when not even a sample of everything can be expected to pass.
  */
@@ -43,7 +43,8 @@ export function planLook(options: {
   const least = expected > 0 ? Math.max(16, Math.floor(population - tolerated / expected)) : 16
   let best: LookPlan | null = null
   for (const gold of GOLD_SIZES.filter((size) => size <= Math.max(GOLD_SIZES[0]!, options.goldAvailable))) {
-    const missRate = missRateBound(Math.ceil(options.missRate * gold), gold, alpha.gold)
+    const missed = binomialQuantile(PASS_CHANCE, gold, options.missRate)
+    const missRate = missRateBound(missed, gold, alpha.gold)
     for (let sample = Math.min(population, least); ; sample = Math.min(population, Math.ceil(sample * 1.08))) {
       const found = binomialQuantile(PASS_CHANCE, sample, expected)
       const seconds =
@@ -72,6 +73,7 @@ export interface NextMove {
  *
  * @param chances - chance of error of each label that nobody saw, descending.
  * @param seenErrors - wrong labels expected among those that people saw.
+ * @param classes - among which the verified images fall: each has grids of its own.
  * @returns the number to verify that makes verification and audit together cheapest. Where no number makes an audit
  *   pass, all of them, and null for the look when even that does not.
  */
@@ -80,6 +82,7 @@ export function weighMoves(
   seenErrors: number,
   plan: (expected: number) => LookPlan | null,
   population: number,
+  classes = 1,
 ): NextMove {
   let expected = seenErrors + chances.reduce((sum, chance) => sum + chance, 0)
   let best: NextMove = { verify: chances.length, look: null }
@@ -88,17 +91,23 @@ export function weighMoves(
   let at = 0
   for (const verify of sizes(chances.length)) {
     for (; at < verify; at++) {
-      seconds += SECONDS_SHOWN + chances[at]! * SECONDS_MISFIT
+      seconds += s.scan + chances[at]! * SECONDS_MISFIT
       expected -= chances[at]!
     }
-    if (seconds >= bestSeconds) break
+    const shown = seconds + gridsOf(verify, classes) * (s.mental + s.key)
+    if (shown >= bestSeconds) break
     const look = plan(Math.max(0, expected) / population)
-    if (look && seconds + look.seconds < bestSeconds) {
+    if (look && shown + look.seconds < bestSeconds) {
       best = { verify, look }
-      bestSeconds = seconds + look.seconds
+      bestSeconds = shown + look.seconds
     }
   }
   return best
+}
+
+/** Grids that so many images take, when their classes are about equally many. */
+export function gridsOf(images: number, classes: number): number {
+  return Math.max(Math.ceil(images / GRID), Math.min(images, classes))
 }
 
 /** 0, 48, then each a quarter more, up to and with `most`. */

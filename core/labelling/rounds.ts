@@ -63,6 +63,8 @@ export interface PlannedScreen extends Screen {
   readonly gold: readonly string[]
   /** One image alone, to measure what one-by-one labelling costs. */
   readonly control?: true
+  /** A page of a growing run: the part of a cluster that it belongs to, and its number from 0. */
+  readonly grows?: { readonly unit: string; readonly page: number }
 }
 
 /** A sample of frozen labels. The screens of its round show each of them once, under its frozen label. */
@@ -100,6 +102,8 @@ export interface Round {
   readonly screens: readonly PlannedScreen[]
   /** The probe's penalty, where one was fitted. */
   readonly lambda?: number
+  /** Images of a learning round that the engine expected to be wrong. */
+  readonly expected?: number
   readonly audit?: Audit
   /** Screens that the engine expects after this round; null where it cannot tell. */
   readonly screensAfter: number | null
