@@ -14,6 +14,7 @@ import { issueCertificate } from './issue.ts'
 import { lookLine } from './line.ts'
 import { LocalHost } from './local-host.ts'
 import { MultiLabelEngine } from './multi-label-engine.ts'
+import { orderAgreement } from './ordinal.ts'
 import type { Material } from './material.ts'
 import { openSessionRecord, readOutcome, recordOutcome, stopRequested } from './records.ts'
 import { readOracle, simulateAnnotator, type Oracle } from './simulate.ts'
@@ -97,6 +98,7 @@ export async function hostSessionOn(
       ending === 'certified'
         ? await issueCertificate(ctx.store, { ...certified, signingKey: options.signingKey })
         : null,
+    ...(input.task === 'ordinal' && { order: orderAgreement(engine.classes, looks) }),
     stats: labellingStats(engine.tally, labels.filter((row, image) => row.origin !== null && known[image]! < 0).length),
   }
   const state: SessionState = {

@@ -198,6 +198,18 @@ export const healthReport = z.object({
 })
 
 /** Seconds a person needs for the same work by the keyboard cost model, beside what the session took. */
+/** How far wrong labels lie from the right ones, where classes have an order: by the newest audit's sample. */
+export const orderAgreement = z.object({
+  images: z.int(),
+  wrong: z.int(),
+  /** Of the wrong ones: those that are one class off. */
+  adjacent: z.int(),
+  /** Share of images whose label is right or one class off. */
+  withinOne: z.number().nullable(),
+  /** Quadratically weighted (Cohen, 1968). */
+  kappa: z.number().nullable(),
+})
+
 export const labellingStats = z.object({
   images: z.int(),
   screens: z.int(),

@@ -250,6 +250,7 @@ export const annotate = defineBuiltIn({
     session: z.string(),
     certificate: a.certificate.nullable(),
     stats: a.labellingStats,
+    order: a.orderAgreement.nullable().optional().describe('Of classes that have an order'),
   }),
   // Weeks of work see many restarts of workers: each is an attempt, none is a failure.
   policy: { queue: 'cpu', timeout: '365d', attempts: 10_000 },
@@ -263,9 +264,17 @@ export const trainClassifier = defineBuiltIn({
     version: a.datasetVersion,
     embeddings: a.embeddings,
     trainer: z.enum(['head']).default('head'),
+    requireCertificate: z
+      .number()
+      .min(0.5)
+      .max(1)
+      .optional()
+      .describe('Share of right labels that a certificate which stands must promise of the version'),
     seed: z.int().default(7),
   }),
   output: a.trainedModel,
+  // A certificate may have been revoked since.
+  alwaysRunsWith: ['requireCertificate'],
   policy: { queue: 'cpu', timeout: '24h' },
 })
 
@@ -363,6 +372,7 @@ export const checkDrift = defineBuiltIn({
     images: z.int().describe('Captured images that were compared'),
     drifted: z.array(z.object({ of: z.string(), distance: z.number(), text: z.string() })),
     reported: z.string().nullable(),
+    revoked: z.array(a.sha256).optional().describe('Certificates of the version, which stand no longer'),
   }),
   policy: { queue: 'cpu', timeout: '1h', cache: false },
 })
