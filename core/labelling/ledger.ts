@@ -103,6 +103,11 @@ export class Ledger {
     return this.names.live
   }
 
+  /** Codes of these classes, in their order. */
+  get liveCodes(): readonly number[] {
+    return this.classes.map((name) => this.names.code(name))
+  }
+
   isAnswered(round: Round): boolean {
     return round.screens.every((screen) => this.answersWanted(screen.id) === 0)
   }

@@ -19,6 +19,7 @@ import { MultiLabelPlanner } from './multi-label-planner.ts'
 import { pairAnswer, pairEvents, pairLabels, pairName, pairRound, VERDICTS, YES } from './pairs.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace, type LabelSpace } from './space.ts'
+import { byTurns } from './suggestions.ts'
 import type { Answer, ClassChange, Reasons } from './types.ts'
 
 /** Screens that may still be open when the next round is planned. */
@@ -323,12 +324,4 @@ function inOrder(
     const asked = pair % classes.length
     return values[pair - asked + from[asked]!]!
   })
-}
-
-/** The first image of each cluster in order, then the second of each, and so on. */
-function byTurns(clusters: readonly (readonly number[])[], order: readonly number[]): number[] {
-  const once = [...new Set(order)]
-  const longest = Math.max(0, ...clusters.map((own) => own.length))
-  const turns = Array.from({ length: longest }, (_, turn) => once.flatMap((cluster) => clusters[cluster]![turn] ?? []))
-  return turns.flat()
 }
