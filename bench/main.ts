@@ -25,6 +25,7 @@ interface Area {
 const AREAS: Readonly<Record<string, () => Promise<Area>>> = {
   certificate: async () => (await import('./areas/certificate.ts')).certificate,
   labelling: async () => (await import('./areas/labelling.ts')).labelling,
+  'labelling-page': async () => (await import('./areas/labelling-page.ts')).labellingPage,
   loop: async () => (await import('./areas/loop.ts')).loop,
   crash: async () => (await import('./areas/crash.ts')).crash,
   dataset: async () => (await import('./areas/dataset.ts')).dataset,
@@ -43,12 +44,17 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     images: { type: 'string' },
+    'classes-from': { type: 'string', default: 'folders' },
     limit: { type: 'string' },
     target: { type: 'string', default: '0.99' },
     embedder: { type: 'string', default: 'fitted' },
     seeds: { type: 'string', default: '5' },
   },
 })
+if (values['classes-from'] !== 'folders') {
+  process.stderr.write(`--classes-from takes folders, not ${values['classes-from']}\n`)
+  process.exit(2)
+}
 const load = AREAS[positionals[0] ?? '']
 if (!load) {
   process.stderr.write(
