@@ -6,10 +6,7 @@
  * in question, and are answered `yes` or `no`.
  */
 
-import type { ImageLabel } from '#core/datasets'
 import { PlatformError } from '#core/errors'
-import type { LookResult } from './certificate.ts'
-import { frozenLabels } from './ledger.ts'
 import { isAboutScreen, type AnswerEvent, type PlannedScreen, type Round, type SessionEvent } from './rounds.ts'
 import type { Answer } from './types.ts'
 
@@ -97,27 +94,4 @@ export function pairEvents(
     }))
   }
   return []
-}
-
-/**
- * What a version says of the pairs that a look was about: their names and labels, as `verifyCertificate` takes them. Pairs
- * without a label at the freeze are left out, and those that the look found none for: tags cannot tell them from a no.
- *
- * @param rows - the version's labels, ascending by digest.
- */
-export function pairsHeld(
-  rows: Iterable<Pick<ImageLabel, 'digest' | 'tags'>>,
-  classes: readonly string[],
-  { round, look }: { readonly round: Round; readonly look: LookResult },
-): (readonly [name: string, label: string])[] {
-  const ordered = [...classes].sort()
-  const frozen = frozenLabels(round)
-  const without = new Set(look.sample.flatMap(({ image, judged }) => (judged === null ? [image] : [])))
-  return [...rows].flatMap(({ digest, tags }, image) =>
-    ordered.flatMap((name, at) => {
-      const pair = pairName(digest, name)
-      if (frozen[image * ordered.length + at]! < 0 || without.has(pair)) return []
-      return [[pair, pairLabel(name, tags?.includes(name) ? YES : NO)] as const]
-    }),
-  )
 }

@@ -24,12 +24,14 @@ import { planLook, weighMoves, type LookPlan } from './look-plan.ts'
 import { chooseMove, showing, type Move } from './moves.ts'
 import type { Neighbours } from './neighbours.ts'
 import { outlookOf, surpriseFactor, type Outlook } from './outlook.ts'
+import { besideBest } from './ordinal.ts'
 import { pairUp } from './pair-grids.ts'
 import { fitProbe, type Prediction } from './probe.ts'
 import { doubtsOf, missRateOf, type Doubts } from './review.ts'
 import { DEFAULT_CONTROLS, GRID, LOOK_SHARES, type LabellingPolicy, type PlannedScreen, type Round } from './rounds.ts'
 import { groupBy, interleave, ScreenMaker, type ScreenDraft } from './screens.ts'
 import type { LabelSpace } from './space.ts'
+import { suggestedGroups } from './suggestions.ts'
 import { largeUnits, type Unit } from './units.ts'
 
 /** Images of one cluster on an exploring screen: more of the same teaches little. */
@@ -118,7 +120,8 @@ export class Planner {
     const lambda = this.ledger.rounds.findLast((round) => round.lambda !== undefined)?.lambda
     const { space, drawn, neighbours } = this.parts
     const classes = this.ledger.problem.classes.length
-    const prediction = await fitProbe(space.features, labels, classes, { signal, lambda, drawn })
+    const fitted = await fitProbe(space.features, labels, classes, { signal, lambda, drawn })
+    const prediction = this.parts.policy.task === 'ordinal' ? besideBest(fitted, this.ledger.liveCodes) : fitted
     this.outlook = outlookOf(prediction, labels, { neighbours, drawn, factor: this.surprise() })
     return this.outlook
   }
@@ -198,13 +201,32 @@ export class Planner {
     return [...this.make.grids(groupBy(sure, classOf), prediction), ...clusters]
   }
 
+  /** Puts to the test what models said before the session. */
+  private suggestions(suggested: Int32Array): Draft | null {
+    const { book } = this.ledger
+    const shown = this.onOpenScreens()
+    const groups = suggestedGroups(
+      suggested,
+      this.parts.clusters,
+      (image) => book.isUnjudged(image) && !shown.has(image),
+    )
+    if (groups.size === 0) return null
+    const because = 'Predictions came with the images: grids of what they say show how far they are to be trusted.'
+    const screens = this.numbered(this.make.grids(groups, null))
+    return { purpose: 'explore', because, screens, screensAfter: null, accepted: 0 }
+  }
+
   private exploration(): Draft | null {
-    const { book, rounds, classes } = this.ledger
+    const { book, rounds, classes, problem } = this.ledger
     const known = this.knownClasses()
     const explored = rounds.filter(({ purpose }) => purpose === 'explore').length
     const missing = classes.length - known
     const started = explored > 0 || book.labelled >= 5 * classes.length
     if (known >= 2 && started && (missing <= 0 || explored === 0 || explored >= EXPLORE_ROUNDS)) return null
+    if (explored === 0 && problem.suggested) {
+      const round = this.suggestions(problem.suggested)
+      if (round) return round
+    }
     const { exploreOrder, clusters } = this.parts
     const order = explored < EXPLORE_ROUNDS ? exploreOrder : [...clusters.keys()]
     const screens: ScreenDraft[] = []

@@ -100,6 +100,8 @@ it(
     )
     expect(right.filter(Boolean).length / right.length).toBeGreaterThanOrEqual(certificate!.atLeast)
 
+    expect(await stack.gyre('annotate', 'verify', 'marked', '--json')).toMatchObject({ code: 0 })
+
     const lines = (await exported(session, 'jsonl')).trim().split('\n')
     const said = lines.map((line) => JSON.parse(line) as { digest: string; tags: string[] })
     expect(said.map(({ digest, tags }) => [digest, tags])).toEqual(rows.map(({ digest, tags }) => [digest, tags ?? []]))
