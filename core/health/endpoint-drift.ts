@@ -4,10 +4,12 @@
  *
  * E1  An image counts for one report at most: after one, only what was captured since is looked at. So drift that stays
  *     is reported again when there are enough new images, and not at every look.
+ * E2  Certificates that speak of the version are revoked: what they promise of its images is no promise of these.
  */
 import { forEachInFlight } from '#core/datasets'
 import { PlatformError } from '#core/errors'
 import { inspectImage, type ImageInspection } from '#core/images'
+import { revokeForDrift } from '#core/labelling'
 import { resolveModel } from '#core/registry'
 import { capturedImages, capturedPrediction, describeEndpoint, type CapturedImage } from '#core/serving'
 import type { checkDrift as definition, DatasetVersion, StepInput, StepOutput } from '#core/steps'
@@ -38,8 +40,15 @@ export async function checkDrift(
   if (!first) return { ...head, drifted: [], reported: null }
   const others = drifted.length > 1 ? `, and ${drifted.length - 1} more` : ''
   const reported = `${first.text}${others} (${captured.length} captured images)`
-  await reportDrift(ctx.store, endpoint, reported, `run ${ctx.runId}`)
-  return { ...head, drifted: drifted.map(({ of, distance, text }) => ({ of, distance, text })), reported }
+  const by = `run ${ctx.runId}`
+  await reportDrift(ctx.store, endpoint, reported, by)
+  const revoked = await revokeForDrift(ctx.store, version, { by, reason: `endpoint ${endpoint} drifted: ${reported}` })
+  return {
+    ...head,
+    drifted: drifted.map(({ of, distance, text }) => ({ of, distance, text })),
+    reported,
+    revoked: [...revoked],
+  }
 }
 
 /** What the model with the largest share of the traffic was trained on. */

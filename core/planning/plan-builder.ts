@@ -174,7 +174,7 @@ export class PlanBuilder {
       input: fixed ? { ...(input as Record<string, Json>), ...(fixed as Record<string, Json>) } : input,
       needs: needsOf(map ? [input, map.over] : [input], when),
       when,
-      policy: policyOf(step, options, map !== undefined),
+      policy: policyOf(step, options, map !== undefined, input),
       codeVersion: container
         ? digestJson({ container, bundle: ownVersion })
         : isOwn
@@ -241,7 +241,7 @@ function both(a: Condition | null, b: Condition | null): Condition | null {
   return a && b ? { kind: 'all', of: [a, b] } : (a ?? b)
 }
 
-function policyOf(step: StepDefinition, options: StepOptions, isMap: boolean): NodePolicy {
+function policyOf(step: StepDefinition, options: StepOptions, isMap: boolean, input: unknown): NodePolicy {
   const { gpus = 0, cache = true } = options
   const { salt, ignore } = typeof cache === 'object' ? cache : {}
   checkIgnored(step, ignore ?? [])
@@ -250,12 +250,17 @@ function policyOf(step: StepDefinition, options: StepOptions, isMap: boolean): N
     queue: gpus > 0 ? 'gpu' : step.policy.queue === 'pipeline' && isMap ? 'cpu' : step.policy.queue,
     timeoutMs: durationMs(options.timeout ?? step.policy.timeout),
     attempts: (isMap ? undefined : options.attempts) ?? step.policy.attempts ?? 20,
-    cache: cache !== false && (step.policy.cache ?? true),
+    cache: cache !== false && (step.policy.cache ?? true) && !mustRun(step, input),
     ...(salt === undefined ? {} : { salt }),
     ...(ignore && ignore.length > 0 ? { ignore: [...ignore].sort() } : {}),
     ...(isQuick ? { quick: true } : step.policy.quick === false ? { quick: false } : {}),
     ...(gpus > 0 ? { gpus } : {}),
   }
+}
+
+/** Whether an input is given with which the step always runs. */
+function mustRun({ alwaysRunsWith = [] }: StepDefinition, input: unknown): boolean {
+  return alwaysRunsWith.some((name) => (input as Readonly<Record<string, unknown>>)[name] !== undefined)
 }
 
 function checkIgnored({ name, input }: StepDefinition, ignore: readonly string[]): void {

@@ -28,6 +28,8 @@ export interface StepDefinition<I extends z.ZodType = z.ZodType, O extends z.Zod
   readonly ignoresLabels?: boolean
   /** Inputs that name local files: the bytes of the file count, not its name. */
   readonly files?: readonly string[]
+  /** Inputs that, where given, keep an equal result of an earlier run from standing in. */
+  readonly alwaysRunsWith?: readonly string[]
   /** Of a user's step: the file that defines it, relative to the project. */
   readonly file?: string
   /** Inputs that the definition itself gives: JSON, part of every use of the step. */

@@ -7,6 +7,7 @@ import { PlatformError } from '#core/errors'
 import type { StepContext } from '#core/execution'
 import { DECODER_VERSION } from '#core/images'
 import { evenlySpaced } from '#core/inference'
+import { requireCertificate } from '#core/labelling'
 import type { Embeddings, StepInput, trainClassifier as step, TrainedModel } from '#core/steps'
 import { blobFile, digestJson, putBlob, putBlobFile } from '#core/storage'
 import { modelDescription, type InputManifest, type ModelDescription } from './manifest.ts'
@@ -22,7 +23,8 @@ export type Trainer = (run: TrainerRun) => Promise<void>
 /**
  * Trains in this thread.
  *
- * @throws {PlatformError} `TOO_FEW_LABELS`, `DATASET_ONE_CLASS`; `INVALID_INPUT` when the embeddings are of other images.
+ * @throws {PlatformError} `TOO_FEW_LABELS`, `DATASET_ONE_CLASS`; `INVALID_INPUT` when the embeddings are of other images;
+ *   `CERTIFICATE_REQUIRED`, `CERTIFICATE_INVALID` where the labels must be certified and are not.
  */
 export function trainClassifier(input: Input, ctx: StepContext): Promise<TrainedModel> {
   return trainWith(runTrainer, input, ctx)
@@ -30,6 +32,8 @@ export function trainClassifier(input: Input, ctx: StepContext): Promise<Trained
 
 /** As `trainClassifier`, wherever the trainer runs. */
 export async function trainWith(trainer: Trainer, input: Input, ctx: StepContext): Promise<TrainedModel> {
+  if (input.requireCertificate !== undefined)
+    await requireCertificate(ctx.store, input.version, input.requireCertificate)
   const outputDir = path.join(ctx.scratchDir, 'output')
   await mkdir(outputDir)
   const inputManifestPath = path.join(ctx.scratchDir, 'input.json')
