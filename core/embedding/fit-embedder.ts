@@ -8,7 +8,7 @@
  * Equal images, options and seed give an equal file.
  */
 
-import { evenlySpaced, matrix, pca, type Matrix, type Tensors } from '#core/inference'
+import { evenlySpaced, matrix, type Matrix, type Tensors } from '#core/inference'
 import type { PixelSize } from '#core/images'
 import type { FittedName } from './choice.ts'
 import { colourPart } from './colour.ts'
@@ -18,6 +18,7 @@ import { hogPart } from './hog.ts'
 import type { Part } from './part.ts'
 import { shrink, toPlanes, type Planes } from './patches.ts'
 import type { Embedder } from './user-embedder.ts'
+import { whiteningDirections } from './whitening.ts'
 
 export interface FitOptions {
   /** In the order of the embedding; `patches` alone where left out. */
@@ -65,7 +66,7 @@ export async function fitEmbedder(
   if (whiten == null) return { model: embedderModel({ ...embedder, standardisation }), dims: plain.cols }
   onProgress('whitening')
   weigh(standardisation, [...parts, ...(beside ? [{ dims: beside.dims, weight: 1 }] : [])])
-  const directions = await directionsOf(plain, standardisation, whiten, signal)
+  const directions = await whiteningDirections(standardised(plain, standardisation), whiten, signal)
   return { model: embedderModel({ ...embedder, standardisation, directions }), dims: directions.cols }
 }
 
@@ -121,6 +122,14 @@ function standardisationOf(m: Matrix): Standardisation {
   return { mean, scale }
 }
 
+function standardised({ data, rows, cols }: Matrix, { mean, scale }: Standardisation): Matrix {
+  return matrix(
+    rows,
+    cols,
+    data.map((x, i) => (x - mean[i % cols]!) * scale[i % cols]!),
+  )
+}
+
 /** In place: each part gets its share of the variance, whatever its length. */
 function weigh({ scale }: Standardisation, parts: readonly Pick<Part, 'dims' | 'weight'>[]): void {
   let from = 0
@@ -128,29 +137,4 @@ function weigh({ scale }: Standardisation, parts: readonly Pick<Part, 'dims' | '
     for (let j = from; j < from + dims; j++) scale[j]! *= Math.sqrt(weight / dims)
     from += dims
   }
-}
-
-/** Principal directions of the standardised rows, each divided by the square root of its standard deviation: [d, ≤ kept]. */
-async function directionsOf(
-  plain: Matrix,
-  { mean, scale }: Standardisation,
-  kept: number,
-  signal: AbortSignal | undefined,
-): Promise<Matrix> {
-  const standardised = matrix(
-    plain.rows,
-    plain.cols,
-    plain.data.map((x, i) => (x - mean[i % plain.cols]!) * scale[i % plain.cols]!),
-  )
-  const { components, variances } = await pca(standardised, Math.min(kept, plain.cols, plain.rows), { signal })
-  const floor = 1e-6 * Math.max(variances[0]!, 1e-12)
-  const stretch = variances.map((variance) => Math.max(variance, floor) ** -0.25)
-  const after = variances.reduce((sum, variance, j) => sum + Math.max(variance, 0) * stretch[j]! ** 2, 0)
-  // Variance 1 on average, as of an embedding that is not whitened.
-  const unit = Math.sqrt(variances.length / Math.max(after, 1e-12))
-  return matrix(
-    components.rows,
-    components.cols,
-    components.data.map((x, i) => x * stretch[i % components.cols]! * unit),
-  )
 }

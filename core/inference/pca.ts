@@ -36,19 +36,35 @@ export async function pca(
   const kept = Math.min(dims, m.cols)
   const sample = m.rows > sampleRows ? selectRows(m, evenlySpaced(m.rows, sampleRows)) : m
   const { covariance, mean } = await covarianceOf(sample, { signal })
-  addToDiagonal(covariance, 1e-12 * trace(covariance) + 1e-300)
-  const width = Math.min(m.cols, kept + 16)
+  const { values, vectors } = await leadingEigenvectors(covariance, kept, { iterations, signal })
+  return { mean: Float32Array.from(mean), components: vectors, variances: values }
+}
+
+/**
+ * The `count` largest eigenvalues of a symmetric matrix without negative ones, descending, and their eigenvectors as
+ * columns [n, count], by subspace iteration. The start is fixed, so the result is too.
+ *
+ * @param symmetric - its diagonal grows by a trillionth of its trace, so that no direction is empty.
+ */
+export async function leadingEigenvectors(
+  symmetric: Matrix64,
+  count: number,
+  { iterations = 8, signal }: StopOptions & { iterations?: number } = {},
+): Promise<{ values: Float64Array; vectors: Matrix }> {
+  const kept = Math.min(count, symmetric.cols)
+  addToDiagonal(symmetric, 1e-12 * trace(symmetric) + 1e-300)
+  const width = Math.min(symmetric.cols, kept + 16)
   // Directions are rows here, which lie together in memory.
-  let basis: Matrix64 = { data: startingDirections(width * m.cols), rows: width, cols: m.cols }
+  let basis: Matrix64 = { data: startingDirections(width * symmetric.cols), rows: width, cols: symmetric.cols }
   orthonormalise(basis)
   for (let i = 0; i < iterations; i++) {
     await breathe(signal)
-    basis = await product('nn', basis, covariance)
+    basis = await product('nn', basis, symmetric)
     orthonormalise(basis)
   }
-  const { values, vectors } = symmetricEigen(await product('nt', await product('nn', basis, covariance), basis))
+  const { values, vectors } = symmetricEigen(await product('nt', await product('nn', basis, symmetric), basis))
   const rotated = await product('tn', basis, vectors)
-  return { mean: Float32Array.from(mean), components: leadingColumns(rotated, kept), variances: values.slice(0, kept) }
+  return { values: values.slice(0, kept), vectors: leadingColumns(rotated, kept) }
 }
 
 /** Rows of `m` in the coordinates of a PCA, [n, dims]; `scale` multiplies each coordinate (1/σ whitens). */

@@ -1,6 +1,16 @@
-import { describe, expect, it } from 'vitest'
-import { fitEmbedder, imagesTensor, inputSizeFor, type Embed } from '#core/embedding'
-import { matrix, openOnnxSession, ridge, oneHot, predictRidge, rowsOf, type Matrix } from '#core/inference'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { checkEmbedder, fitEmbedder, imagesTensor, inputSizeFor, type Embed } from '#core/embedding'
+import {
+  covarianceOf,
+  matrix,
+  OnnxGraph,
+  openOnnxSession,
+  ridge,
+  oneHot,
+  predictRidge,
+  rowsOf,
+  type Matrix,
+} from '#core/inference'
 import { directionOf, SIZE, stripes } from './striped-images.ts'
 
 async function embed(model: Uint8Array, images: readonly Uint8Array[]): Promise<Matrix> {
@@ -88,6 +98,126 @@ describe('a fitted embedder', () => {
     expect(distance(0, 2)).toBeLessThan(distance(0, 1))
   })
 })
+
+describe('several embedders', () => {
+  const few = images.slice(0, 30)
+  const embedFew: Embed = (model) => embed(model, few)
+  const together = { parts: ['patches', 'whitened-patches', 'hog', 'colour'] as const, dims: 80, seed: 1, whiten: 16 }
+  let fitted: Awaited<ReturnType<typeof fitEmbedder>>
+  beforeAll(async () => (fitted = await fitEmbedder(few, SIZE, embedFew, together)))
+
+  it('are one graph that gives the components asked for', async () => {
+    expect(fitted.dims).toBe(16)
+    const session = await openOnnxSession(fitted.model)
+    expect(session.inputs).toEqual([{ name: 'images', type: 'uint8', dims: [-1, 28, 28, 3] }])
+    expect(session.outputs).toEqual([{ name: 'embedding', type: 'float32', dims: [-1, 16] }])
+    await session.release()
+  })
+
+  it('have the same bytes for the same images and seed', async () => {
+    expect((await fitEmbedder(few, SIZE, embedFew, together)).model).toEqual(fitted.model)
+  })
+
+  it('are whitened half way: components do not go together, and fall in variance, which is 1 on average', async () => {
+    const { covariance, mean } = await covarianceOf(await embedFew(fitted.model))
+    for (const value of mean) expect(value).toBeCloseTo(0, 3)
+    const at = (i: number, j: number) => covariance.data[i * 16 + j]!
+    const variances = Array.from({ length: 16 }, (_, i) => at(i, i))
+    expect(variances.reduce((a, b) => a + b, 0) / 16).toBeCloseTo(1, 2)
+    for (let i = 0; i < 16; i++)
+      for (let j = 0; j < i; j++) {
+        expect(Math.abs(at(i, j))).toBeLessThan(0.02 * Math.sqrt(at(i, i) * at(j, j)))
+        expect(at(i, i)).toBeLessThan(at(j, j) * 1.001)
+      }
+  })
+
+  it('have the same directions, found among images or among numbers', async () => {
+    const hog = { parts: ['hog'] as const, dims: 80, seed: 1, whiten: 3 }
+    // 30 images of 128 numbers, and the same images five times over: 150.
+    const fivefold = Array.from({ length: 5 }, () => few).flat()
+    const [among, over] = [
+      await fitEmbedder(few, SIZE, embedFew, hog),
+      await fitEmbedder(fivefold, SIZE, (model) => embed(model, fivefold), hog),
+    ]
+    const [a, b] = [await embedFew(among.model), await embedFew(over.model)]
+    for (let j = 0; j < 3; j++) {
+      const column = (m: Matrix) => few.map((_, i) => m.data[i * 3 + j]!)
+      expect(Math.abs(correlation(column(a), column(b)))).toBeCloseTo(1, 4)
+      expect(Math.hypot(...column(a))).toBeCloseTo(Math.hypot(...column(b)), 2)
+    }
+  })
+
+  it('keep no more components than there are images', async () => {
+    const six = images.slice(0, 6)
+    const { dims } = await fitEmbedder(six, SIZE, (model) => embed(model, six), { ...together, whiten: 200 })
+    expect(dims).toBe(6)
+  })
+
+  it('of images without any structure are finite', async () => {
+    const blank = Array.from({ length: 4 }, () => new Uint8Array(SIZE.height * SIZE.width * 3).fill(128))
+    const { model } = await fitEmbedder(blank, SIZE, (m) => embed(m, blank), together)
+    expect([...(await embed(model, [stripes(0)])).data].every(Number.isFinite)).toBe(true)
+  })
+
+  it('stand beside an ONNX file whose values have the same names', async () => {
+    const graph = new OnnxGraph('corner', 'embedder/')
+    const floats = graph.node('Cast', [graph.input('images', 'uint8', ['N', 28, 28, 3])], { to: 1 })
+    const corner = graph.node('AveragePool', [graph.node('Transpose', [floats], { perm: [0, 3, 1, 2] })], {
+      ...{ kernel_shape: [14, 14], strides: [14, 14] },
+    })
+    graph.output('embedding', 'float32', ['N', 12], graph.node('Flatten', [corner]))
+    const beside = await checkEmbedder('corner', graph.toBytes())
+    const options = { parts: ['hog'] as const, beside, dims: 80, seed: 1, whiten: null }
+    const { model, dims } = await fitEmbedder(images, SIZE, embedThem, options)
+    expect(dims).toBe(128 + 12)
+    const [own, joined] = [await embedThem(graph.toBytes()), await embedThem(model)]
+    // Standardised, what the file gives for each image comes after the edges: it goes up and down with the original.
+    const column = (m: Matrix, j: number) => images.map((_, i) => m.data[i * m.cols + j]!)
+    expect(correlation(column(own, 5), column(joined, 128 + 5))).toBeCloseTo(1, 5)
+  })
+
+  it('see images of an embedder for larger ones shrunk', async () => {
+    const side = 84
+    const large = images.slice(0, 12).map((pixels) => enlarged(pixels, 28, 3))
+    const graph = new OnnxGraph('first pixel')
+    const floats = graph.node('Cast', [graph.input('images', 'uint8', ['N', side, side, 3])], { to: 1 })
+    const pooled = graph.node('AveragePool', [floats], { kernel_shape: [side, 3], strides: [side, 3] })
+    graph.output('embedding', 'float32', ['N', side], graph.node('Flatten', [pooled]))
+    const beside = await checkEmbedder('first pixel', graph.toBytes())
+    const run = async (model: Uint8Array) => {
+      const session = await openOnnxSession(model)
+      const pixels = new Uint8Array(Buffer.concat(large))
+      const { embedding } = await session.run(imagesTensor(pixels, { height: side, width: side }))
+      await session.release()
+      return matrix(embedding!.dims[0]!, embedding!.dims[1]!, embedding!.data as Float32Array)
+    }
+    const options = { parts: ['patches', 'hog'] as const, beside, dims: 80, seed: 1, whiten: 8 }
+    const { dims } = await fitEmbedder(large, { height: side, width: side }, run, options)
+    expect(dims).toBe(8)
+  })
+})
+
+function correlation(a: readonly number[], b: readonly number[]): number {
+  const centred = (values: readonly number[]) => {
+    const mean = values.reduce((x, y) => x + y, 0) / values.length
+    return values.map((x) => x - mean)
+  }
+  const [x, y] = [centred(a), centred(b)]
+  const inner = (p: readonly number[], q: readonly number[]) => p.reduce((sum, value, i) => sum + value * q[i]!, 0)
+  return inner(x, y) / Math.sqrt(inner(x, x) * inner(y, y))
+}
+
+/** Each pixel of a square image as `times` × `times` equal ones. */
+function enlarged(pixels: Uint8Array, side: number, times: number): Uint8Array {
+  const large = side * times
+  const out = new Uint8Array(large * large * 3)
+  for (let y = 0; y < large; y++)
+    for (let x = 0; x < large; x++) {
+      const from = (Math.floor(y / times) * side + Math.floor(x / times)) * 3
+      out.set(pixels.subarray(from, from + 3), (y * large + x) * 3)
+    }
+  return out
+}
 
 describe('the input size', () => {
   const images = (side: number, count: number) => Array.from({ length: count }, () => ({ height: side, width: side }))
