@@ -13,6 +13,7 @@
 
 import { drawSample } from './certificate.ts'
 import { drawOrder } from './draw.ts'
+import type { Features } from './features.ts'
 import { layOut, type Group } from './grids.ts'
 import { packLabels, type Ledger } from './ledger.ts'
 import { NextPlace } from './line.ts'
@@ -30,6 +31,8 @@ const MAX_ROUND = 50 * GRID
 const PER_CLUSTER = 3
 /** Fewer pairs than this wait for company, so that no grid is shown for two or three images. */
 const WORTH_A_GRID = 12
+/** Sums of labels kept, 8 MB each: classes beyond share them, and fit more slowly. */
+const MOST_SUMS = 24
 /** With fewer random pairs, the chosen ones say, too, how often the probes are wrong; they are the hard ones. */
 const ENOUGH_DRAWN = 200
 
@@ -71,6 +74,9 @@ interface Question {
 export class MultiLabelPlanner {
   private readonly fitted = new Map<number, { readonly labels: Int32Array; readonly fit: Prediction }>()
 
+  /** The same for all classes, but what labels come to is summed up for each by itself. */
+  private readonly features: readonly Features[]
+
   /** The next look's place on the dataset line. */
   private readonly next: NextPlace
 
@@ -79,6 +85,8 @@ export class MultiLabelPlanner {
     private readonly parts: MultiPlannerParts,
   ) {
     this.next = new NextPlace(parts.policy.line)
+    const { length } = parts.classes
+    this.features = Array.from({ length: Math.min(length, MOST_SUMS) }, () => ({ ...parts.space.features }))
   }
 
   /** @returns `wait` when all open screens must be answered first, `end` when no further work can lead to a certificate. */
@@ -105,7 +113,8 @@ export class MultiLabelPlanner {
   private async fit(asked: number, labels: Int32Array, signal: AbortSignal | undefined): Promise<Prediction> {
     const before = this.fitted.get(asked)
     if (before?.labels.every((label, image) => label === labels[image])) return before.fit
-    const fit = await fitProbe(this.parts.space.features, labels, VERDICTS.length, { signal })
+    const features = this.features[asked % this.features.length]!
+    const fit = await fitProbe(features, labels, VERDICTS.length, { signal })
     this.fitted.set(asked, { labels, fit })
     return fit
   }
