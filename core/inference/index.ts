@@ -21,7 +21,7 @@ export { covarianceOf, gram, matMul, matMulTransposed, product } from './product
 export { inverseCholesky, solveWith } from './cholesky.ts'
 export { symmetricEigen } from './eigen.ts'
 export { symmetricEigenvalues } from './eigenvalues.ts'
-export { pca, project, type Pca } from './pca.ts'
+export { leadingEigenvectors, pca, project, type Pca } from './pca.ts'
 export {
   oneHot,
   predictRidge,
