@@ -26,7 +26,7 @@ import { EXPLORE_ROUNDS, Planner } from './planner.ts'
 import { reasonsFor } from './reasons.ts'
 import type { LabellingPolicy, LabellingProblem, PlannedScreen, Round, SessionEvent } from './rounds.ts'
 import { labelSpace } from './space.ts'
-import type { Answer, Reasons } from './types.ts'
+import type { Answer, ClassChange, Reasons } from './types.ts'
 
 /** Screens that may still be open when the next round is planned. */
 const LOOK_AHEAD = 2
@@ -46,6 +46,8 @@ export interface Engine {
   answersWanted(screen: string): number
   /** @throws {PlatformError} `SCREEN_INVALID` when the answer does not fit its screen. */
   check(answer: Pick<Answer, 'screen' | 'class' | 'misfits'>): void
+  /** @throws {PlatformError} `INVALID_INPUT` for a change that sessions of this task cannot take. */
+  checkClassChange?(change: ClassChange): void
   /** Takes in one event; they come in ascending order of `at`, and after each one `plan` where that is due. */
   apply(event: SessionEvent): void
   /** Whether an answer may still be withdrawn: not when labels that rest on it are frozen, judged or final. */
