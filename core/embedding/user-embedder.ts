@@ -6,6 +6,7 @@ import { joinGraphs, OnnxGraph, openOnnxSession, type InferenceSession, type Ten
 import type { PixelSize } from '#core/images'
 import type { Embedder as Trained } from '#core/steps'
 import { readBlob, type ObjectStore } from '#core/storage'
+import { FITTED } from './choice.ts'
 
 export interface Embedder {
   /** ONNX from uint8 [N, H, W, 3] `images` to float32 [N, dims] `embedding`. */
@@ -17,7 +18,7 @@ export interface Embedder {
 /** @throws {PlatformError} `EMBEDDER_INVALID` when the file is missing, no ONNX, or has another signature. */
 export async function loadUserEmbedder(path: string): Promise<Embedder> {
   const model = await readFile(path).catch((cause: unknown) => {
-    throw invalid(path, 'cannot be read', cause)
+    throw invalid(path, `is none of ${FITTED.join(', ')}, and no file that can be read`, cause)
   })
   return checkEmbedder(path, model)
 }

@@ -60,9 +60,11 @@ describe('a user’s embedder', () => {
     await expect(loadUserEmbedder(file)).rejects.toMatchObject({ code: 'EMBEDDER_INVALID' })
   })
 
-  it('that does not exist is refused', async () => {
-    await expect(loadUserEmbedder(path.join(folder, 'missing.onnx'))).rejects.toMatchObject({
-      code: 'EMBEDDER_INVALID',
-    })
+  it('that does not exist, or is a name with a slip, is refused with the names there are', async () => {
+    for (const named of [path.join(folder, 'missing.onnx'), 'whitened-patch'])
+      await expect(loadUserEmbedder(named)).rejects.toMatchObject({
+        code: 'EMBEDDER_INVALID',
+        message: expect.stringContaining(`${named} is none of patches, whitened-patches, hog, colour`) as string,
+      })
   })
 })
