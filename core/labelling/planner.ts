@@ -32,7 +32,7 @@ import { DEFAULT_CONTROLS, GRID, LOOK_SHARES, type LabellingPolicy, type Planned
 import { groupBy, interleave, ScreenMaker, type ScreenDraft } from './screens.ts'
 import type { LabelSpace } from './space.ts'
 import { suggestedGroups } from './suggestions.ts'
-import { largeUnits, type Unit } from './units.ts'
+import { LargeClusters, type Unit } from './units.ts'
 
 /** Images of one cluster on an exploring screen: more of the same teaches little. */
 const TYPICAL = 12
@@ -93,6 +93,7 @@ export class Planner {
   /** The next look's place on the dataset line. */
   private readonly next: NextPlace
   private readonly make: ScreenMaker
+  private readonly large: LargeClusters
   private readonly classesAtFirst: number
   /** The newest view of all images; null before there is one. */
   outlook: Outlook | null = null
@@ -103,6 +104,7 @@ export class Planner {
   ) {
     this.next = new NextPlace(parts.policy.line)
     this.make = new ScreenMaker(ledger.problem, parts.space)
+    this.large = new LargeClusters(parts.clusters, parts.space.coordinates)
     this.classesAtFirst = ledger.problem.classes.length
   }
 
@@ -110,7 +112,8 @@ export class Planner {
    * @returns `wait` when all open screens must be answered first, `end` when no further work can lead to a certificate.
    */
   async draft(signal?: AbortSignal): Promise<Draft | 'wait' | 'end'> {
-    return this.adjudication() ?? (await this.asked(signal)) ?? this.exploration() ?? (await this.worthMost(signal))
+    const first = this.adjudication() ?? (await this.asked(signal)) ?? this.exploration() ?? this.discovery()
+    return first ?? this.worthMost(signal)
   }
 
   /** The newest model's view of every image; null as long as people named fewer than two classes. */
@@ -174,9 +177,10 @@ export class Planner {
       )
     })
     const images = screens.reduce((sum, screen) => sum + screen.images.length, 0)
+    const asked = requests.reduce((sum, request) => sum + request.images.length, 0)
     return {
       purpose: 'asked',
-      because: `${[...new Set(requests.map(({ by }) => by))].join(', ')} asked for ${count(images, 'image')}.`,
+      because: `${[...new Set(requests.map(({ by }) => by))].join(', ')} asked for ${count(asked, 'image')}, ${images} of which can be shown.`,
       requestsServed: servedRequests + requests.length,
       screens: this.numbered(screens),
       screensAfter: this.ledger.rounds.at(-1)?.screensAfter ?? null,
@@ -589,7 +593,7 @@ export class Planner {
   }
 
   private units(): Unit[] {
-    return largeUnits(this.parts.clusters, this.ledger.book.label, this.parts.space.coordinates)
+    return this.large.units(this.ledger.book.label)
   }
 
   private nextPageOf(unit: Unit): number | null {

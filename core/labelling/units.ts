@@ -26,20 +26,31 @@ const LARGE = 2 * GRID
 /** Images that somebody judged before a cluster is called mixed. */
 const ENOUGH = 12
 
-/** The large clusters, split where people found them mixed, in the order of their keys. */
-export function largeUnits(clusters: ClusterMembers, labels: Int32Array, coordinates: Matrix): Unit[] {
-  return clusters.flatMap((members, cluster) =>
-    members.length < LARGE ? [] : partsOf(String(cluster), members, labels, coordinates),
-  )
-}
+export class LargeClusters {
+  /** Halves by the key of what they are halves of. They depend on nothing that people say. */
+  private readonly halves = new Map<string, readonly [number[], number[]]>()
 
-function partsOf(key: string, members: readonly number[], labels: Int32Array, coordinates: Matrix): Unit[] {
-  const unit = unitOf(key, members, labels)
-  const isMixed = unit.judged >= ENOUGH && unit.misfits > 0 && !unit.pure
-  if (!isMixed || members.length < 2 * LARGE) return [unit]
-  const halves = splitInTwo(members, coordinates)
-  if (halves[1].length === 0) return [unit]
-  return halves.flatMap((half, i) => partsOf(`${key}.${i}`, half, labels, coordinates))
+  constructor(
+    private readonly clusters: ClusterMembers,
+    private readonly coordinates: Matrix,
+  ) {}
+
+  /** The large clusters, split where people found them mixed, in the order of their keys. */
+  units(labels: Int32Array): Unit[] {
+    return this.clusters.flatMap((members, cluster) =>
+      members.length < LARGE ? [] : this.partsOf(String(cluster), members, labels),
+    )
+  }
+
+  private partsOf(key: string, members: readonly number[], labels: Int32Array): Unit[] {
+    const unit = unitOf(key, members, labels)
+    const isMixed = unit.judged >= ENOUGH && unit.misfits > 0 && !unit.pure
+    if (!isMixed || members.length < 2 * LARGE) return [unit]
+    const halves = this.halves.get(key) ?? splitInTwo(members, this.coordinates)
+    this.halves.set(key, halves)
+    if (halves[1].length === 0) return [unit]
+    return halves.flatMap((half, i) => this.partsOf(`${key}.${i}`, half, labels))
+  }
 }
 
 function unitOf(key: string, members: readonly number[], labels: Int32Array): Unit {

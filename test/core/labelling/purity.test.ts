@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isPure, purityQuantile, splitInTwo } from '../../../core/labelling/purity.ts'
-import { largeUnits } from '../../../core/labelling/units.ts'
+import { LargeClusters } from '../../../core/labelling/units.ts'
 
 describe('the purity of a cluster', () => {
   it('is bounded by the Beta posterior of what people saw', () => {
@@ -52,33 +52,19 @@ describe('large clusters', () => {
     Int32Array.from(members, (image) => (image < 40 ? classOf(image) : -1))
 
   it('fall into halves where people found them mixed, each image into one', () => {
-    const units = largeUnits(
-      [members],
-      labelsOf((image) => image % 2),
-      coordinates,
-    )
+    const units = new LargeClusters([members], coordinates).units(labelsOf((image) => image % 2))
     expect(units.map(({ key }) => key).sort()).toEqual(['0.0', '0.1'])
     expect(units.flatMap((unit) => unit.members).sort((a, b) => a - b)).toEqual(members)
     for (const unit of units) expect([unit.judged, unit.misfits]).toEqual([20, 0])
   })
 
   it('stay whole where all are of one class, and are pure', () => {
-    const [unit, ...others] = largeUnits(
-      [members],
-      labelsOf(() => 1),
-      coordinates,
-    )
+    const [unit, ...others] = new LargeClusters([members], coordinates).units(labelsOf(() => 1))
     expect(others).toEqual([])
     expect(unit).toMatchObject({ key: '0', judged: 40, misfits: 0, class: 1, pure: true })
   })
 
   it('are those of more than two screens', () => {
-    expect(
-      largeUnits(
-        [members.slice(0, 95)],
-        labelsOf(() => 0),
-        coordinates,
-      ),
-    ).toEqual([])
+    expect(new LargeClusters([members.slice(0, 95)], coordinates).units(labelsOf(() => 0))).toEqual([])
   })
 })
