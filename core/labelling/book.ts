@@ -2,7 +2,7 @@
 
 import type { ClassNames } from './class-names.ts'
 import { addWork, NO_WORK, type Tally } from './cost-model.ts'
-import { settle, type GoldCount, type Skill, type WeighedVote } from './dawid-skene.ts'
+import { settle, type Crowd, type GoldCount, type WeighedVote } from './dawid-skene.ts'
 import type { LabellingProblem, PlannedScreen, Round } from './rounds.ts'
 import type { Answer } from './types.ts'
 
@@ -118,16 +118,16 @@ export class Book {
    * Takes in a standing answer. The newest screen on which an image was judged holds.
    *
    * @param earlier - what other people said of the same screen before, where several are asked.
-   * @param skills - how often each of them errs.
+   * @param crowd - how often each of them errs.
    */
-  record(screen: PlannedScreen, answer: Answer, earlier: readonly Answer[], skills: ReadonlyMap<string, Skill>): void {
+  record(screen: PlannedScreen, answer: Answer, earlier: readonly Answer[], crowd: Crowd): void {
     this.countGold(screen, answer)
     if (answer.class === null) this.countSkips(screen, answer)
     const answers = [...earlier, answer]
     for (const image of judgedImages(screen)) {
       const row = this.row.get(image)!
       if (this.excluded[row] === DELETED) continue
-      const said = this.settled(screen, image, answers, skills)
+      const said = this.settled(screen, image, answers, crowd)
       if (said === null) continue
       this.seen[row] = 1
       this.label[row] = this.names.code(said)
@@ -139,13 +139,13 @@ export class Book {
   settleAgain(
     screen: PlannedScreen,
     answers: readonly Answer[],
-    skills: ReadonlyMap<string, Skill>,
+    crowd: Crowd,
     isNewest: (image: string) => boolean,
   ): void {
     for (const image of judgedImages(screen)) {
       const row = this.row.get(image)!
       const said =
-        isNewest(image) && this.excluded[row] !== DELETED ? this.settled(screen, image, answers, skills) : null
+        isNewest(image) && this.excluded[row] !== DELETED ? this.settled(screen, image, answers, crowd) : null
       if (said === null) continue
       this.label[row] = this.names.code(said)
       this.excluded[row] = EXCLUDED.get(said) ?? 0
@@ -159,16 +159,11 @@ export class Book {
   }
 
   /** A class, or a reason to have none; null where nobody said anything that still stands. */
-  private settled(
-    screen: PlannedScreen,
-    image: string,
-    answers: readonly Answer[],
-    skills: ReadonlyMap<string, Skill>,
-  ): string | null {
+  private settled(screen: PlannedScreen, image: string, answers: readonly Answer[], crowd: Crowd): string | null {
     const votes = votesOn(screen, image, answers, this.names)
     if (votes.length <= 1) return votes[0]?.said ?? null
     const known = votes.filter((vote) => vote.said !== UNSURE)
-    return settle(known.length > 0 ? known : votes, skills, this.names.live.length)!.said
+    return settle(known.length > 0 ? known : votes, crowd, this.names.live.length)!.said
   }
 
   private countGold(screen: PlannedScreen, answer: Answer): void {

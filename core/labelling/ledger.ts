@@ -5,7 +5,7 @@ import { PlatformError } from '#core/errors'
 import { Book, votesOn } from './book.ts'
 import { disputesOf, judgeLook, type LookResult } from './certificate.ts'
 import { ClassNames } from './class-names.ts'
-import { estimateSkills, type Skill } from './dawid-skene.ts'
+import { estimateCrowd, STRANGERS, type Crowd } from './dawid-skene.ts'
 import { freezeDigest } from './draw.ts'
 import { isAboutScreen, LOOK_SHARES } from './rounds.ts'
 import type {
@@ -53,7 +53,7 @@ export class Ledger {
   private standing = new Map<string, Answer[]>()
   /** The screen on which each image was judged last, where several people are asked. */
   private judgedOn = new Map<string, string>()
-  private skills: ReadonlyMap<string, Skill> = new Map()
+  private crowd: Crowd = STRANGERS
   private readonly requests: RequestEvent[] = []
   private requestsServed = 0
 
@@ -189,7 +189,7 @@ export class Ledger {
   }
 
   private record(planned: Planned, answer: Answer, earlier: readonly Answer[]): void {
-    this.book.record(planned.screen, answer, earlier, this.skills)
+    this.book.record(planned.screen, answer, earlier, this.crowd)
     if ((this.policy.overlap ?? 1) > 1)
       for (const image of planned.screen.images) this.judgedOn.set(image, planned.screen.id)
   }
@@ -231,11 +231,11 @@ export class Ledger {
       const { screen } = this.planned.get(id)!
       return screen.images.map((image) => votesOn(screen, image, answers, this.names)).filter((own) => own.length > 1)
     })
-    this.skills = estimateSkills(votes, this.book.goldByAnnotator, this.classes.length)
+    this.crowd = estimateCrowd(votes, this.book.goldByAnnotator, this.classes.length)
     for (const [id, answers] of several) {
       const planned = this.planned.get(id)!
       const own = answers.slice(0, this.overlapOf(planned))
-      this.book.settleAgain(planned.screen, own, this.skills, (image) => this.judgedOn.get(image) === id)
+      this.book.settleAgain(planned.screen, own, this.crowd, (image) => this.judgedOn.get(image) === id)
     }
   }
 

@@ -44,7 +44,6 @@ import type {
 } from './types.ts'
 import { sessionClosed } from './wire.ts'
 
-/** How long `next` waits for a screen before it says that there is none. */
 const PATIENCE_MS = 15_000
 /** Without a sign of life for so long, a person is not there. */
 const ABSENT_MS = 120_000
@@ -60,6 +59,8 @@ export interface LocalHostOptions {
   /** Called after every change; whoever listens thins it out. */
   readonly onChange: (state: SessionState) => void
   readonly now?: () => number
+  /** How long `next` waits for a screen before it says that there is none. */
+  readonly patienceMs?: number
 }
 
 /** What one annotator says of one screen. */
@@ -130,7 +131,7 @@ export class LocalHost implements SessionHost {
   // Screens.
 
   async next(annotator: string, count: number): Promise<readonly Screen[]> {
-    const patientUntilMs = this.now() + PATIENCE_MS
+    const patientUntilMs = this.now() + (this.options.patienceMs ?? PATIENCE_MS)
     this.hearOf(annotator)
     for (;;) {
       if (!this.open) return []
@@ -255,6 +256,7 @@ export class LocalHost implements SessionHost {
   // What a lead does.
 
   async changeClasses(change: ClassChange, by: string): Promise<SessionState> {
+    this.engine.checkClassChange?.(change)
     return this.afterTurn(async () => {
       if ('add' in change) await this.addClass(change.add, by)
       else await this.removeClass(change.remove, change.into, by)
@@ -517,13 +519,15 @@ export class LocalHost implements SessionHost {
   /** Takes waiting events one by one, and plans wherever a round is due: exactly as a replay would. */
   private async work(): Promise<void> {
     while (this.open) {
-      if (this.engine.due) await this.planRound()
-      else if (this.waiting.length > 0) this.engine.apply(this.waiting.shift()!)
-      else return
+      if (this.engine.due && (await this.planRound())) continue
+      const event = this.waiting.shift()
+      if (!event) return
+      this.engine.apply(event)
     }
   }
 
-  private async planRound(): Promise<void> {
+  /** @returns whether the session went on: by a round, or to its end. */
+  private async planRound(): Promise<boolean> {
     const { store, session, signal } = this.options
     const round = await this.engine.plan(signal)
     if (round) {
@@ -536,6 +540,7 @@ export class LocalHost implements SessionHost {
     }
     this.wakeAll()
     this.options.onChange(this.currentState())
+    return round !== null || this.engine.ending !== null
   }
 
   private replay(events: readonly SessionEvent[], rounds: readonly Round[]): void {

@@ -8,7 +8,7 @@
 
 import { proposalOn, votesOn } from './book.ts'
 import { ClassNames } from './class-names.ts'
-import { estimateSkills, settle, type GoldCount, type Skill, type WeighedVote } from './dawid-skene.ts'
+import { estimateCrowd, settle, type Crowd, type GoldCount, type WeighedVote } from './dawid-skene.ts'
 import { pairName, VERDICTS } from './pairs.ts'
 import type { AnswerEvent, PlannedScreen, WithdrawalEvent } from './rounds.ts'
 import type { AnnotatorStats, Disagreement, Vote } from './types.ts'
@@ -71,7 +71,7 @@ export class People {
   /** What two people judged; of this, that on which they differ. */
   private readonly shared = new Set<string>()
   private readonly disputed = new Set<string>()
-  private skills: ReadonlyMap<string, Skill> | null = null
+  private crowd: Crowd | null = null
 
   /** @param names - of the session's classes, as they change. */
   constructor(private readonly names: ClassNames) {}
@@ -86,7 +86,7 @@ export class People {
       else this.byUnit.set(unit, [answered])
       if (all) this.compare(unit)
     }
-    this.skills = null
+    this.crowd = null
   }
 
   withdrawn(event: WithdrawalEvent): void {
@@ -99,13 +99,13 @@ export class People {
       else this.byUnit.delete(unit)
       this.compare(unit)
     }
-    this.skills = null
+    this.crowd = null
   }
 
   /** To be called when classes changed: people who differed may agree now. */
   classesChanged(): void {
     for (const unit of [...this.shared]) this.compare(unit)
-    this.skills = null
+    this.crowd = null
   }
 
   /** Active seconds an image of everybody; null before any were measured. */
@@ -156,7 +156,7 @@ export class People {
       const { asks } = answers[0]!.screen
       const image = unit.slice(0, DIGEST)
       const named = this.weighed(unit).filter(({ said }) => this.namesOf(asks).has(said))
-      const settled = settle(named, this.skillsNow(), this.classCount)
+      const settled = settle(named, this.crowdNow(), this.classCount)
       return {
         image,
         ...(asks === undefined ? {} : { asks }),
@@ -253,12 +253,12 @@ export class People {
     return counts
   }
 
-  private skillsNow(): ReadonlyMap<string, Skill> {
-    if (!this.skills) {
+  private crowdNow(): Crowd {
+    if (!this.crowd) {
       const votes = [...this.shared].sort().map((unit) => this.weighed(unit))
-      this.skills = estimateSkills(votes, this.gold(), this.classCount)
+      this.crowd = estimateCrowd(votes, this.gold(), this.classCount)
     }
-    return this.skills
+    return this.crowd
   }
 
   private get classCount(): number {
