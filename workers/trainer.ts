@@ -49,7 +49,8 @@ export async function trainerOfThisMachine(
       `${python} ${problem}; make an environment with \`gyre trainer install\`, or name a Python that has ${NEEDED.join(', ')} with GYRE_TRAINER_PYTHON`,
       { python },
     )
-  return { command: [python, path.join(installationRoot(), 'apps', 'trainer', program)] }
+  // No folders of bytecode in the installation.
+  return { command: [python, '-B', path.join(installationRoot(), 'apps', 'trainer', program)] }
 }
 
 async function problemOf(python: string): Promise<string | null> {

@@ -331,14 +331,15 @@ def name_of(seed, what, number):
 
 
 def processors():
-    """Cores that this process may use: in a container fewer than the machine has."""
+    """Cores to learn on: those that this process may use, but for one. Threads wait for each other in busy loops, so one that has
+    to share its core with another program holds up all."""
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = file.read().split()
         limit = math.ceil(int(quota) / int(period))
     except (OSError, ValueError):
         limit = sys.maxsize
-    return max(1, min(limit, len(os.sched_getaffinity(0))))
+    return max(1, min(limit, len(os.sched_getaffinity(0))) - 1)
 
 
 def cpu_has_bfloat16():

@@ -14,7 +14,7 @@ describe('the Python of a trainer', () => {
   })
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
-  const program = (python: string) => ({ command: [python, path.resolve('apps/trainer/self_supervised.py')] })
+  const program = (python: string) => ({ command: [python, '-B', path.resolve('apps/trainer/self_supervised.py')] })
   const installed = async () => {
     await mkdir(path.join(venv, 'bin'), { recursive: true })
     const file = path.join(venv, 'bin', 'python')

@@ -41,7 +41,7 @@ describe.skipIf(!hasPython)('a trainer in Python', () => {
     onLine: (line: string, child: ReturnType<typeof spawn>) => void = () => {},
   ): Promise<Ending> => {
     const variables = { PATH: process.env.PATH, PYTHONPATH: path.resolve('apps/trainer'), ...env, ...changes }
-    const child = spawn('python3', ['-c', program], { env: variables })
+    const child = spawn('python3', ['-B', '-c', program], { env: variables })
     const lines: string[] = []
     let errors = ''
     child.stderr.on('data', (text: Buffer) => (errors += text.toString()))
