@@ -325,6 +325,11 @@ export const CATALOGUE = {
     remedy: 'Wait a moment; nothing is lost.',
     ...unavailable,
   },
+  SESSION_TOO_LARGE: {
+    when: 'A labelling session would need more memory than there is for it.',
+    remedy: 'Label a part of the images first, or host the session where there is more memory.',
+    ...user,
+  },
   SCREEN_INVALID: { when: 'An answer does not fit the screen it answers.', remedy: 'Reload the page.', ...user },
   CERTIFICATE_NOT_FOUND: {
     when: 'No certificate has this id, and no session or dataset of this name has one.',

@@ -8,6 +8,7 @@ import type { StepContext } from '#core/execution'
 import type { annotate, DatasetVersion, StepInput } from '#core/steps'
 import type { FinalLabel } from './engine.ts'
 import type { LabellingProblem } from './rounds.ts'
+import { checkSize } from './size.ts'
 
 export interface Material {
   readonly problem: LabellingProblem
@@ -19,10 +20,11 @@ type Input = StepInput<typeof annotate>
 
 /**
  * @throws {PlatformError} `INVALID_INPUT` when embeddings or clusters belong to other images than the version, when the
- *   classes cannot be told apart, or when the dataset's schema is of another task.
+ *   classes cannot be told apart, or when the dataset's schema is of another task; `SESSION_TOO_LARGE`.
  */
 export async function openMaterial(input: Input, ctx: StepContext): Promise<Material> {
   checkClasses(input)
+  checkSize(input.embeddings)
   const { version, embeddings, clusters, classes, task = 'single' } = input
   const reader = await openVersion(ctx.store, version)
   checkTask(reader, task)
@@ -108,7 +110,8 @@ function pairsSaid(
     })
     return pairs
   }
-  const isTagged = (row: ImageLabel): boolean => row.tags !== null || row.label === null
+  // Who gave the one label of an image says nothing of its tags.
+  const isTagged = (row: ImageLabel): boolean => row.label === null || schema?.task === 'multi'
   const knownPairs = said((row) => row.humanSeen && isTagged(row))
   const suggestedPairs = said((row) => !row.humanSeen && isTagged(row))
   const whole = (image: number): boolean =>
@@ -136,7 +139,7 @@ function mergeRow(
   return { ...before, ...label, randomDraw }
 }
 
-/** Tags of other classes stay; those of the session's are as it says. A label stays what it was. */
+/** Tags of other classes stay; those of the session's are as it says. A label stays what it was, and whose it was. */
 function mergeTags(
   before: ImageLabel,
   { origin, humanSeen, excluded }: FinalLabel,
@@ -146,6 +149,7 @@ function mergeTags(
   if (before.excluded !== null && excluded !== null) return before
   const others = (before.tags ?? []).filter((tag) => !classes.includes(tag))
   const tags = [...new Set([...others, ...shows])].sort()
+  if (before.label !== null) return { ...before, tags, excluded }
   const same = tags.join('\n') === (before.tags ?? []).join('\n')
   if (same && before.humanSeen && humanSeen && before.origin !== null && excluded === before.excluded) return before
   return { ...before, tags: tags.length > 0 ? tags : null, origin, humanSeen, excluded }
