@@ -1,5 +1,6 @@
 /** A whole labelling session with a simulated person, in memory, and what is true of its labels. */
 
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { seededRandom } from '#core/clustering'
 import type { LookResult } from '#core/labelling'
 import type { Tally } from '../../core/labelling/cost-model.ts'
@@ -23,36 +24,50 @@ export interface SimulatedSession {
   readonly accuracy: number
   readonly labelled: number
   readonly tally: Tally
-  /** Milliseconds of planning, round by round, and from an answer to the next open screen. */
+  /** Milliseconds of planning, round by round. */
   readonly planMs: readonly number[]
+  /**
+   * Milliseconds from each answer until the next screen can be handed out: at the worst moment of the plan that the answer
+   * set off, and to the end of it where no other screen was open.
+   */
   readonly nextMs: readonly number[]
 }
 
+/** @param onRound - told of each round that was planned. */
 export async function simulateSession(
   { problem, truth }: MadeProblem,
   policy: LabellingPolicy,
   person: SimulatedPerson,
+  onRound: (engine: LabellingEngine) => void = () => undefined,
 ): Promise<SimulatedSession> {
   const engine = await LabellingEngine.open(problem, policy)
   const random = seededRandom(person.seed)
   const looks: { atLeast: number; truth: number }[] = []
-  const note = (): void => {
+  const [planMs, nextMs]: [number[], number[]] = [[], []]
+  const planOn = async (): Promise<{ ms: number; stallMs: number }> => {
+    const all = { ms: 0, stallMs: 0 }
+    while (engine.due) {
+      const { ms, stallMs } = await watched(() => engine.plan())
+      planMs.push(ms)
+      all.ms += ms
+      all.stallMs = Math.max(all.stallMs, stallMs)
+      onRound(engine)
+    }
     for (const look of engine.looks.slice(looks.length))
       looks.push({ atLeast: look.atLeast, truth: truthOf(engine, problem, look, truth) })
+    return all
   }
-  const [planMs, nextMs]: [number[], number[]] = [[], []]
+  await planOn()
   for (let answers = 0; ; answers += 1) {
-    while (engine.due) planMs.push(await timed(() => engine.plan()))
-    note()
     const screen = engine.openScreens()[0]
     if (!screen) break
     const answer = answerTo(screen, truth, () => random() < person.missRate, answers)
-    nextMs.push(
-      await timed(() => {
-        engine.apply(answer)
-        engine.openScreens()
-      }),
-    )
+    const from = performance.now()
+    engine.apply(answer)
+    const waits = engine.openScreens().length === 0
+    const appliedMs = performance.now() - from
+    const plan = await planOn()
+    nextMs.push(appliedMs + (waits ? plan.ms : plan.stallMs))
   }
   const labels = (await engine.finalLabels()).filter(({ label }) => label !== null)
   const right = labels.filter(({ digest, label }) => truth[digest] === label).length
@@ -67,10 +82,14 @@ export async function simulateSession(
   }
 }
 
-async function timed(work: () => unknown): Promise<number> {
+/** How long it took, and the longest time in which nobody else was served. */
+async function watched(work: () => unknown): Promise<{ ms: number; stallMs: number }> {
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
   const from = performance.now()
   await work()
-  return performance.now() - from
+  delays.disable()
+  return { ms: performance.now() - from, stallMs: delays.count > 0 ? delays.max / 1e6 : 0 }
 }
 
 function answerTo(
