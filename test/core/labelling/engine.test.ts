@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LabellingEngine } from '../../../core/labelling/engine.ts'
 import { humanSeconds } from '../../../core/labelling/cost-model.ts'
-import type { LabellingPolicy, AnswerEvent, PlannedScreen, SessionEvent } from '../../../core/labelling/rounds.ts'
+import type { AnswerEvent, LabellingPolicy, PlannedScreen, SessionEvent } from '../../../core/labelling/rounds.ts'
 import { simulatedAnswer } from '../../../core/labelling/simulate.ts'
 import { makeBlobs, uniforms, type Blobs } from './blobs.ts'
 
