@@ -5,7 +5,7 @@ import { segment } from '../api/client.ts'
 import type { Session } from '../api/types.ts'
 import { count, percent, short } from '../parts/format.ts'
 import { SessionBadge } from '../pages/sessions.tsx'
-import { left } from './standing.tsx'
+import { left } from './left.ts'
 
 const PLACES = [
   ['', 'Label'],

@@ -11,6 +11,7 @@ import { Icon } from '../parts/icon.tsx'
 import { Empty, Facts, Failure, Loaded, Section } from '../parts/page.tsx'
 import { Table } from '../parts/table.tsx'
 import { LeadHead } from './lead-frame.tsx'
+import { left } from './left.ts'
 import { LeadInstructions } from './lead-instructions.tsx'
 import { Original } from './panels.tsx'
 import {
@@ -22,7 +23,7 @@ import {
   useDisagreements,
   useSession,
 } from './queries.ts'
-import { left, Stop } from './standing.tsx'
+import { Stop } from './standing.tsx'
 
 export default function LeadPage() {
   const { id = '' } = useParams()

@@ -5,8 +5,9 @@ import { Link } from 'react-router'
 import { segment } from '../api/client.ts'
 import { useAction, useMay } from '../api/queries.ts'
 import type { Session, SessionState } from '../api/types.ts'
-import { count, duration, percent } from '../parts/format.ts'
+import { count, percent } from '../parts/format.ts'
 import { Bar, Failure } from '../parts/page.tsx'
+import { left } from './left.ts'
 import type { Sitting } from './session-store.ts'
 
 /** Before control tasks measured it: seconds of one image after the other by keyboard (research: t_single, CIFAR-10H). */
@@ -74,14 +75,6 @@ function paceOf({ pace: { images, activeMs }, state }: Sitting): number | null {
   if (images >= TRUSTED_IMAGES) return activeMs / 1000 / images
   if (state.pace.grid !== null) return state.pace.grid
   return state.labelled > 0 && state.humanSeconds > 0 ? state.humanSeconds / state.labelled : null
-}
-
-export function left({ screensLeft, screens, humanSeconds, secondsLeft }: SessionState): string {
-  if (screensLeft === null) return 'not known yet'
-  if (screensLeft === 0) return 'nothing'
-  const seconds = secondsLeft ?? (screens > 0 ? (humanSeconds / screens) * screensLeft : null)
-  const time = seconds === null ? '' : `, about ${duration(seconds * 1000)}`
-  return `${count(screensLeft)} screen${screensLeft === 1 ? '' : 's'}${time}`
 }
 
 export function Stop({ session, state }: { session: Session; state: SessionState }) {

@@ -1,5 +1,6 @@
 import { useSessions } from '../api/queries.ts'
 import type { SessionState } from '../api/types.ts'
+import { left } from '../labelling/left.ts'
 import { count, percent } from '../parts/format.ts'
 import { Bar, Empty, Loaded, Page } from '../parts/page.tsx'
 import { Badge } from '../parts/state.tsx'
@@ -34,6 +35,8 @@ export default function Sessions() {
                   cell: ({ state }) => (state.certified ? `≥ ${percent(state.certified.atLeast)}` : 'not yet'),
                   figures: true,
                 },
+                { title: 'Left', cell: ({ state }) => left(state), minor: true },
+                { title: 'People', cell: ({ state }) => count(state.people), figures: true, minor: true },
                 { title: 'Session', cell: ({ id }) => <code>{id}</code>, minor: true },
               ]}
             />
