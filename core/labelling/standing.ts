@@ -133,7 +133,8 @@ export async function revokeForDrift(
   const revoked: string[] = []
   for (const certificate of await listCertificates(store, dataset)) {
     if (await readRevocation(store, certificate)) continue
-    if ((await carriedTo(store, certificate, version)).atLeast < certificate.report.target) continue
+    const carried = await carriedTo(store, certificate, version)
+    if (carried.labelled === 0 || carried.atLeast < certificate.report.target) continue
     await revokeCertificate(store, certificate, { by, cause: 'drift', reason })
     revoked.push(certificate.id)
   }
@@ -160,7 +161,8 @@ export async function certificateFor(
     const { state } = await standingOf(store, certificate)
     if (state === 'revoked') continue
     const carried = await carriedTo(store, certificate, version)
-    found.push({ ...carried, certificate: certificate.id, session: certificate.report.session })
+    if (carried.labelled > 0)
+      found.push({ ...carried, certificate: certificate.id, session: certificate.report.session })
   }
   return found.sort((a, b) => b.atLeast - a.atLeast)[0] ?? null
 }

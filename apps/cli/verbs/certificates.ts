@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
+import { PlatformError } from '#core/errors'
 import { fingerprintOf } from '#core/identity'
 import { standingOf, verifyStored, type Standing, type Verification } from '#core/labelling'
 import { openStore, type ObjectStore } from '#core/storage'
@@ -69,7 +70,7 @@ export async function verify(
 ): Promise<void> {
   const invocation = new Invocation(options)
   const store = await storeAt(invocation)
-  const subject = name.endsWith('.json') ? await readFile(name) : name
+  const subject = name.endsWith('.json') ? await fileAt(name) : name
   const verification = await verifyStored(store, subject, { fingerprint })
   const { certificate, signature, troubles } = verification
   const { id, dataset, version, report } = certificate
@@ -79,6 +80,13 @@ export async function verify(
   const facts = { id, dataset, version, session, atLeast, labelled, confidence, signature, holds, troubles, standing }
   invocation.answer(facts, () => (standing ? told(verification, standing) : refuted(verification)))
   if (!holds) throw new AnsweredFailure()
+}
+
+async function fileAt(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((cause: unknown) => {
+    const message = `certificate file ${path} cannot be read; give a file, an id, a session or a dataset`
+    throw new PlatformError('INVALID_INPUT', message, { path }, { cause })
+  })
 }
 
 /** The store of the stack on the state folder, whether it runs or not. */
@@ -99,7 +107,7 @@ function told({ certificate, signature }: Verification, standing: Standing): str
     `Holds: of ${count(report.labelled)} ${what} of ${dataset}, version ${version.slice(0, 12)}, at least ${percent(report.atLeast, 2)} are right, with confidence ${percent(report.confidence, 0)}.`,
     '',
     ` audit      ${counted(sample.length, 'label')} drawn of ${count(look.population)}, ${count(found)} wrong${disputes}`,
-    ` attention  ${count(gold.missed)} of ${counted(gold.shown, 'gold misfit')} overlooked; at most ${percent(gold.missRateAtMost)} of misfits are`,
+    ` attention  ${count(gold.missed)} of ${counted(gold.shown, 'gold misfit')} overlooked; at most ${percent(gold.missRateAtMost)} of misfits go unseen`,
     ` line       ${look.place === undefined ? 'made by a release that did not count the looks of a dataset line' : `look ${look.place} of ${dataset}`}`,
     ` signed     ${signedWords(signature, report.signature?.publicKey)}`,
     ` stands     ${standing.why ?? 'yes'}`,
