@@ -60,6 +60,10 @@ const TELLERS: Readonly<Record<string, Teller>> = {
     ({ images, reported }) => `${counted(images, 'captured image')}: ${reported ?? 'nothing to report'}`,
   ),
   'embed-images': teller(steps.embedImages.output, ({ images, dims }) => `${count(images)} × ${count(dims)}`),
+  'train-embedder': teller(
+    steps.trainEmbedder.output,
+    ({ name, dims }) => `${name}, ${counted(dims, 'number')} an image`,
+  ),
   'cluster-embeddings': teller(steps.clusterEmbeddings.output, ({ k }) => counted(k, 'cluster')),
   'index-neighbours': teller(steps.indexNeighbours.output, ({ images }) => `a map of ${counted(images, 'image')}`),
   annotate: teller(steps.annotate.output, ({ stats, certificate }) => ({
