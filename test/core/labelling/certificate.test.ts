@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '#core/clustering'
 import { errorsBound, missRateBound } from '../../../core/labelling/bounds.ts'
 import { alphasOf, disputesOf, drawSample, judgeLook, standingAnswers } from '../../../core/labelling/certificate.ts'
 import { drawOrder, freezeDigest } from '../../../core/labelling/draw.ts'
@@ -143,6 +144,37 @@ describe('a look', () => {
     expect(standingAnswers(events).get('1')!.class).toBe('dog')
     events.push({ type: 'withdrawal', screen: '1', annotator: 'bert', revision: 1, at: at(4) })
     expect(standingAnswers(events).has('1')).toBe(false)
+  })
+})
+
+describe('a line whose sessions look at the same labels again and again', () => {
+  const LABELS = 400
+  const SAMPLE = 120
+  const GOLD = 30
+  const names = Array.from({ length: LABELS }, (_, i) => `image-${i}`)
+
+  /** Whether all three looks of a line tell the truth; people overlook `misses`, and what they find is mended. */
+  function isTrueThroughout(seed: number): boolean {
+    const random = seededRandom(seed)
+    const misses = random() / 4
+    const wrong = new Set(names.filter(() => random() < 0.06))
+    return [1, 2, 3].every((place) => {
+      const alpha = alphasOf({ look: 1, place })
+      const frozen = `${seed}:${[...wrong].join(' ')}`
+      const found = drawSample(names, frozen, place, SAMPLE).filter((name) => wrong.has(name) && random() >= misses)
+      const missed = Array.from({ length: GOLD }, () => random() < misses).filter(Boolean).length
+      const missRate = missRateBound(missed, GOLD, alpha.gold)
+      const check = { population: LABELS, sample: SAMPLE, found: found.length, missRate }
+      const isTrue = wrong.size <= errorsBound(check, alpha.errors)
+      for (const name of found) wrong.delete(name)
+      return isTrue
+    })
+  }
+
+  it('tells the truth throughout in at least 95 % of all lines', () => {
+    const lines = 500
+    const isTrue = Array.from({ length: lines }, (_, seed) => isTrueThroughout(seed)).filter(Boolean).length
+    expect(isTrue / lines).toBeGreaterThanOrEqual(0.95)
   })
 })
 
