@@ -22,15 +22,26 @@ const LANCZOS = [
 
 /** ln of n over k. */
 function logChoose(n: number, k: number): number {
-  return logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1)
+  return logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 }
+
+/** ln n!, remembered: plans weigh hundreds of audits, each by sums over hundreds of binomial coefficients. */
+function logFactorial(n: number): number {
+  if (n >= MOST_REMEMBERED) return logGamma(n + 1)
+  while (logFactorials.length <= n) logFactorials.push(logGamma(logFactorials.length + 1))
+  return logFactorials[n]!
+}
+
+const MOST_REMEMBERED = 1e5
+const logFactorials: number[] = []
 
 /** P(X ≤ k) for X binomial with n trials of chance p. */
 export function binomialTail(k: number, n: number, p: number): number {
   if (k >= n || p <= 0) return 1
   if (p >= 1) return 0
+  const [logYes, logNo] = [Math.log(p), Math.log1p(-p)]
   let sum = 0
-  for (let i = 0; i <= k; i++) sum += Math.exp(logChoose(n, i) + i * Math.log(p) + (n - i) * Math.log1p(-p))
+  for (let i = 0; i <= k; i++) sum += Math.exp(logChoose(n, i) + i * logYes + (n - i) * logNo)
   return Math.min(1, sum)
 }
 
