@@ -76,7 +76,10 @@ export class BrowserAnnotator {
       { timeout: PATIENCE_MS },
     )
     const id = (await shown.jsonValue())!
-    return id === 'over' ? null : this.screens.get(id)!
+    if (id === 'over') return null
+    // The page had the answer a moment before this process.
+    while (!this.screens.has(id)) await this.page.waitForTimeout(10)
+    return this.screens.get(id)!
   }
 
   private async answer(screen: Screen): Promise<void> {
