@@ -2,7 +2,7 @@
 
 import { seededRandom } from '#core/clustering'
 import type { PixelSize } from '#core/images'
-import { addFilterFeatures, FEATURES_PER_MAP, PATCH_SIDE, type Encoding, type Scale } from './embedder-graph.ts'
+import { addFilterFeatures, FEATURES_PER_MAP, PATCH_SIDE, type Encoding, type Scale } from './filter-features.ts'
 import { learnFilters, type FilterOptions } from './filters.ts'
 import type { Part } from './part.ts'
 import { samplePatches, shrink, type Planes } from './patches.ts'

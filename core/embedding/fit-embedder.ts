@@ -55,8 +55,12 @@ export async function fitEmbedder(
   const { parts: names = ['patches'], beside, whiten, signal, onProgress = () => {} } = options
   const channels = images.every(isGrey) ? 1 : 3
   const shrunk = Math.ceil(Math.min(size.height, size.width) / LARGEST_SIDE)
-  const planes = images.map((pixels) => toPlanes(pixels, size, channels))
-  const seen = shrunk === 1 ? planes : planes.map((image) => shrink(image, shrunk))
+  // Shrunk one by one: whole planes of 2,000 large images would take a gigabyte.
+  const see = (pixels: Uint8Array): Planes => {
+    const planes = toPlanes(pixels, size, channels)
+    return shrunk === 1 ? planes : shrink(planes, shrunk)
+  }
+  const seen = names.length > 0 ? images.map(see) : []
   const parts: Part[] = []
   for (const name of names) parts.push(await fitPart(name, seen, options.dims, { ...options, onProgress }))
   const embedder: EmbedderParts = { size, channels, shrunk, parts, beside }
