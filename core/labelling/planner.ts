@@ -13,26 +13,25 @@
  */
 
 import type { Matrix } from '#core/inference'
-import { drawSample } from './certificate.ts'
 import { drawOrder } from './draw.ts'
 import type { ClusterMembers } from './explore.ts'
-import type { Group } from './grids.ts'
-import { isClean, nextPage, pageCount, pageOf, pagesVouched, type GrowPage } from './grow.ts'
-import { packLabels, type Ledger } from './ledger.ts'
+import { freezeLabels } from './freezing.ts'
+import { Growing } from './growing.ts'
+import type { Ledger } from './ledger.ts'
 import { NextPlace } from './line.ts'
 import { planLook, weighMoves, type LookPlan } from './look-plan.ts'
 import { chooseMove, showing, type Move } from './moves.ts'
 import type { Neighbours } from './neighbours.ts'
-import { outlookOf, surpriseFactor, type Outlook } from './outlook.ts'
+import { outlookOf, type Outlook } from './outlook.ts'
 import { besideBest } from './ordinal.ts'
 import { pairUp } from './pair-grids.ts'
 import { fitProbe, type Prediction } from './probe.ts'
-import { doubtsOf, missRateOf, type Doubts } from './review.ts'
+import { doubtsOf, type Doubts } from './review.ts'
 import { DEFAULT_CONTROLS, GRID, LOOK_SHARES, type LabellingPolicy, type PlannedScreen, type Round } from './rounds.ts'
 import { groupBy, interleave, ScreenMaker, type ScreenDraft } from './screens.ts'
 import type { LabelSpace } from './space.ts'
 import { suggestedGroups } from './suggestions.ts'
-import { LargeClusters, type Unit } from './units.ts'
+import { missRate, secondLooks, surprise, type SecondLooks } from './track-record.ts'
 
 /** Images of one cluster on an exploring screen: more of the same teaches little. */
 const TYPICAL = 12
@@ -85,6 +84,8 @@ interface Standing {
   readonly unseen: readonly number[]
   readonly wrong: (image: number) => number
   readonly doubts: Doubts | null
+  /** Share of misfits that people are thought to overlook. */
+  readonly overlooked: number
   /** Whether some screens are still open. */
   readonly waiting: boolean
 }
@@ -93,7 +94,7 @@ export class Planner {
   /** The next look's place on the dataset line. */
   private readonly next: NextPlace
   private readonly make: ScreenMaker
-  private readonly large: LargeClusters
+  private readonly growing: Growing
   private readonly classesAtFirst: number
   /** The newest view of all images; null before there is one. */
   outlook: Outlook | null = null
@@ -104,7 +105,7 @@ export class Planner {
   ) {
     this.next = new NextPlace(parts.policy.line)
     this.make = new ScreenMaker(ledger.problem, parts.space)
-    this.large = new LargeClusters(parts.clusters, parts.space.coordinates)
+    this.growing = new Growing(ledger, parts.policy.targetAccuracy, parts)
     this.classesAtFirst = ledger.problem.classes.length
   }
 
@@ -118,14 +119,14 @@ export class Planner {
 
   /** The newest model's view of every image; null as long as people named fewer than two classes. */
   async look(signal?: AbortSignal): Promise<Outlook | null> {
-    const labels = this.taught()
+    const labels = this.growing.labels()
     if (new Set(labels.filter((label) => label >= 0)).size < 2) return null
     const lambda = this.ledger.rounds.findLast((round) => round.lambda !== undefined)?.lambda
     const { space, drawn, neighbours } = this.parts
     const classes = this.ledger.problem.classes.length
     const fitted = await fitProbe(space.features, labels, classes, { signal, lambda, drawn })
     const prediction = this.parts.policy.task === 'ordinal' ? besideBest(fitted, this.ledger.liveCodes) : fitted
-    this.outlook = outlookOf(prediction, labels, { neighbours, drawn, factor: this.surprise() })
+    this.outlook = outlookOf(prediction, labels, { neighbours, drawn, factor: surprise(this.ledger) })
     return this.outlook
   }
 
@@ -257,7 +258,7 @@ export class Planner {
    */
   private discovery(): Draft | null {
     const { book, problem } = this.ledger
-    const again = this.secondLooks().images
+    const again = secondLooks(this.ledger).images
     const marked = [...book.excluded.keys()].filter((image) => book.excluded[image] === NEW_CLASS && !again.has(image))
     const added = [...problem.classes.keys()].find((name) => name >= this.classesAtFirst && this.isWaiting(name))
     if (marked.length < (added === undefined ? NEW_LEAST : 1)) return null
@@ -303,8 +304,10 @@ export class Planner {
     const wrong = (image: number): number => (outlook ? Math.min(1, pessimism * outlook.wrong[image]!) : 1)
     const unseen = book.unjudged().filter((image) => !shown.has(image))
     unseen.sort((a, b) => wrong(b) - wrong(a) || a - b)
-    const doubts = outlook && this.doubts(outlook)
-    const standing = { outlook, unseen, wrong, doubts, waiting: shown.size > 0 }
+    const seen = secondLooks(this.ledger)
+    const doubts = outlook && this.doubts(outlook, seen)
+    const overlooked = missRate(this.ledger, seen)
+    const standing = { outlook, unseen, wrong, doubts, overlooked, waiting: shown.size > 0 }
     return this.choose(standing, signal)
   }
 
@@ -314,7 +317,7 @@ export class Planner {
     const { verify, look } = weighMoves(
       Float64Array.from(unseen, wrong),
       doubts?.expected ?? 0,
-      (expected) => this.planLook(population, expected),
+      (expected) => this.planLook(population, expected, standing.overlooked),
       population,
       this.ledger.classes.length,
     )
@@ -421,26 +424,18 @@ export class Planner {
     { outlook, wrong, unseen }: Standing,
     look: LookPlan | null,
   ): void {
-    const free = new Set(unseen)
-    const tolerated = 1 - this.parts.policy.targetAccuracy
-    for (const unit of this.units()) {
-      if (!unit.pure) continue
-      const page = this.nextPageOf(unit)
-      if (page === null) continue
-      const { own, before } = pageOf(unit.members, page)
-      const [shown, vouched] = [own.filter((image) => free.has(image)), before.filter((image) => free.has(image))]
-      if (shown.length === 0) continue
+    const target = this.parts.policy.targetAccuracy
+    for (const { unit, page, shown, vouched, misfit } of this.growing.growths(new Set(unseen))) {
       // Only what the model is not sure of by itself gains anything.
-      const gained = vouched.filter((image) => wrong(image) > tolerated).length
-      const misfit = (unit.misfits + 1) / (unit.judged + 2)
+      const gained = vouched.filter((image) => wrong(image) > 1 - target).length
+      if (gained === 0) continue
       const what = `grow a pure cluster by ${count(vouched.length + shown.length, 'image')}`
       const work = { purpose: 'grow', what, shown: shown.length, wrong: misfit * shown.length, unseen: gained } as const
-      if (gained === 0) continue
-      drafts.set(showing(work, this.parts.policy.targetAccuracy), () => ({
+      drafts.set(showing(work, target), () => ({
         purpose: 'grow',
         screens: this.numbered(
           this.make
-            .grids(new Map([[unit.class, { images: shown, gold: [] }]]), outlook?.prediction ?? null)
+            .grids(new Map([[unit.class, { images: [...shown], gold: [] }]]), outlook?.prediction ?? null)
             .map((screen): ScreenDraft => ({ ...screen, vouches: vouched.length, grows: { unit: unit.key, page } })),
         ),
         ...(outlook ? { lambda: outlook.prediction.lambda } : {}),
@@ -451,36 +446,26 @@ export class Planner {
   }
 
   private freeze(prediction: Prediction | null, plan: LookPlan, expected: number): Draft {
-    const { book, problem, row, auditsBegun } = this.ledger
-    const labels = book.label.map((label, image) => {
-      if (book.excluded[image]) return -1
-      return label >= 0 ? label : this.classFor(image, prediction)
+    const { audit, groups } = freezeLabels(this.ledger, plan, {
+      ...{ prediction, expected },
+      labelOf: (image) => this.classFor(image, prediction),
+      place: this.next.place,
+      seed: this.parts.policy.seed,
     })
-    const labelled = problem.digests.filter((_, image) => labels[image]! >= 0)
-    const frozen = this.ledger.freezeDigest(labels)
-    const look = auditsBegun + 1
-    const { place } = this.next
-    const images = drawSample(labelled, frozen, place, plan.sample).map((digest) => row.get(digest)!)
-    const groups = groupBy(images, (image) => labels[image]!)
-    this.hideGold(groups, plan.gold, new Set(images), prediction)
-    const sample = images.map((image) => ({
-      image: problem.digests[image]!,
-      label: problem.classes[labels[image]!]!,
-    }))
     return {
       purpose: 'audit',
       because: `More verification would cost more seconds than it saves the audit: about ${(100 * expected).toFixed(2)} % of the labels are thought wrong.`,
       screens: this.numbered(this.make.grids(groups, prediction)),
       ...(prediction ? { lambda: prediction.lambda } : {}),
-      audit: { look, place, frozen, population: labelled.length, sample, labels: packLabels(labels), expected },
+      audit,
       screensAfter: 0,
-      accepted: labelled.length - book.labelled,
+      accepted: audit.population - this.ledger.book.labelled,
     }
   }
 
   // Their parts.
 
-  private planLook(population: number, expected: number): LookPlan | null {
+  private planLook(population: number, expected: number, overlooked: number): LookPlan | null {
     const { auditsBegun, book } = this.ledger
     if (auditsBegun >= LOOK_SHARES.length) return null
     return planLook({
@@ -489,33 +474,9 @@ export class Planner {
       population,
       target: this.parts.policy.targetAccuracy,
       expected,
-      missRate: this.missRate(),
+      missRate: overlooked,
       goldAvailable: book.labelled,
     })
-  }
-
-  /** Adds known images under a wrong class, the likeliest wrong one that is on show; not those of the sample if it can be. */
-  private hideGold(
-    groups: Map<number, Group>,
-    wanted: number,
-    sampled: ReadonlySet<number>,
-    prediction: Prediction | null,
-  ): void {
-    const { book, problem, auditsBegun } = this.ledger
-    const known = drawOrder(problem.digests, `gold:${this.parts.policy.seed}:${auditsBegun + 1}`)
-    known.sort((a, b) => Number(sampled.has(a)) - Number(sampled.has(b)))
-    const onShow = [...groups.keys()].sort((a, b) => a - b)
-    let left = wanted
-    for (const image of known) {
-      const label = book.label[image]!
-      if (left === 0) break
-      if (label < 0) continue
-      const guesses = prediction ? [prediction.best[image]!, prediction.second[image]!] : []
-      const wrong = [...guesses, ...onShow].find((guess) => guess !== label && groups.has(guess))
-      if (wrong === undefined) continue
-      groups.get(wrong)!.gold.push(image)
-      left -= 1
-    }
   }
 
   /** Images in the given order, few of one cluster first, until `size` are found. */
@@ -572,122 +533,11 @@ export class Planner {
 
   // What is known.
 
-  /** Labels of people, and what clean pages vouch for. */
-  private taught(): Int32Array {
+  private doubts({ prediction, outOfFoldWrong }: Outlook, seen: SecondLooks): Doubts {
     const { book } = this.ledger
-    const labels = book.label.slice()
-    for (const unit of this.grownUnits())
-      for (const image of unit.vouched) if (book.isUnjudged(image)) labels[image] = unit.class
-    return labels
-  }
-
-  private grownUnits(): { readonly class: number; readonly vouched: readonly number[] }[] {
-    if (!this.ledger.rounds.some(({ purpose }) => purpose === 'grow')) return []
-    return this.units().flatMap((unit) => {
-      const judged = this.pagesOf(unit)
-      if (judged.length === 0) return []
-      return [
-        { class: unit.class, vouched: unit.members.slice(0, GRID * pagesVouched(judged, pageCount(unit.members))) },
-      ]
-    })
-  }
-
-  private units(): Unit[] {
-    return this.large.units(this.ledger.book.label)
-  }
-
-  private nextPageOf(unit: Unit): number | null {
-    const judged = this.pagesOf(unit)
-    // The typical images that proved it pure are its first page.
-    return nextPage([{ page: 0, clean: true }, ...judged], pageCount(unit.members))
-  }
-
-  private pagesOf(unit: Unit): GrowPage[] {
-    const { ledger } = this
-    return ledger.rounds.flatMap(({ purpose, screens }) =>
-      purpose !== 'grow'
-        ? []
-        : screens.flatMap((planned): GrowPage[] => {
-            const screen = ledger.screen(planned.id)!
-            if (screen.grows?.unit !== unit.key || ledger.answersWanted(screen.id) > 0) return []
-            const misfits = this.changedOn(screen)
-            return [
-              {
-                page: screen.grows.page,
-                clean: isClean(screen.images.length, misfits, this.parts.policy.targetAccuracy),
-              },
-            ]
-          }),
-    )
-  }
-
-  /** Images whose label is not what their screen proposed. */
-  private changedOn({ images, proposed, proposals }: PlannedScreen): number {
-    const { book, row, problem } = this.ledger
-    return images.filter((image, i) => {
-      const name = problem.classes[book.label[row.get(image)!]!]
-      return name !== (proposals?.[i] ?? proposed)
-    }).length
-  }
-
-  /** How much more often predictions turned out wrong than the learning rounds expected. */
-  private surprise(): number {
-    const tested = this.ledger.rounds.filter(
-      (round) => round.purpose === 'learn' && round.expected !== undefined && this.ledger.isAnswered(round),
-    )
-    return surpriseFactor(
-      tested.map(({ screens, expected }) => ({ expected: expected!, found: this.wrongOn(screens) })),
-    )
-  }
-
-  private wrongOn(screens: readonly PlannedScreen[]): number {
-    return screens.reduce((sum, { kind, id }) => {
-      const screen = kind === 'verify' || kind === 'pair' ? this.ledger.screen(id) : undefined
-      return sum + (screen ? this.changedOn(screen) : 0)
-    }, 0)
-  }
-
-  private doubts({ prediction, outOfFoldWrong }: Outlook): Doubts {
-    const { book } = this.ledger
-    const settled = this.secondLooks().images
-    return doubtsOf(
-      prediction,
-      this.taught(),
-      { wrongChance: outOfFoldWrong, missRate: this.missRate() },
-      (image) => settled.has(image) || book.label[image]! < 0,
-    )
-  }
-
-  /** Share of misfits that people overlook, by gold and by what reviews found. */
-  private missRate(): number {
-    const { book } = this.ledger
-    let [shown, missed] = [0, 0]
-    for (const gold of book.goldByAnnotator.values()) [shown, missed] = [shown + gold.shown, missed + gold.missed]
-    const { images, changed } = this.secondLooks()
-    return missRateOf({ shown, missed }, images.size > 0 ? book.tally.misfits : 0, changed)
-  }
-
-  /** Images that are shown a second time, and the labels among them that this changed. Audits are judged by themselves. */
-  private secondLooks(): { readonly images: ReadonlySet<number>; readonly changed: number } {
-    const { book, rounds, row, problem } = this.ledger
-    const once = new Set<number>()
-    const images = new Set<number>()
-    let changed = 0
-    for (const { purpose, screens } of rounds)
-      for (const screen of screens) {
-        const closed = this.ledger.answersWanted(screen.id) === 0
-        for (const digest of screen.images) {
-          const image = row.get(digest)!
-          if (!once.has(image)) {
-            once.add(image)
-            continue
-          }
-          images.add(image)
-          const wrong = problem.classes[book.label[image]!] !== screen.proposed
-          if (purpose !== 'audit' && closed && screen.kind === 'verify' && wrong) changed += 1
-        }
-      }
-    return { images, changed }
+    const rates = { wrongChance: outOfFoldWrong, missRate: missRate(this.ledger, seen) }
+    const isSettled = (image: number): boolean => seen.images.has(image) || book.label[image]! < 0
+    return doubtsOf(prediction, book.label, rates, isSettled)
   }
 
   private knownClasses(): number {
