@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openVersion } from '#core/datasets'
 import { signatureTrouble } from '#core/notify'
+import type { Screen } from '#core/labelling'
 import type { RunReport } from '#core/runs'
 import type { annotate, importAnnotations, StepOutput } from '#core/steps'
 import { openStore } from '#core/storage'
@@ -168,6 +169,41 @@ it(
     const target = path.join(folder, 'labels.csv')
     await stack.json('annotate', 'export', labelled.session, target)
     expect((await readFile(target, 'utf8')).trim().split('\n')).toHaveLength(151)
+  },
+  6 * MINUTES,
+)
+
+it(
+  'labels of an open session go out as they are, and a class cannot join a session of several labels an image',
+  async () => {
+    const params = { dataset: 'marked', annotator: 'web', task: 'multi', classes: [...MARKS, 'moss'] }
+    const started = await stack.request('POST', '/api/pipelines/label-images/runs', { params })
+    const { id } = (await started.json()) as { id: string }
+    const session = `${id}.annotate`
+    const get = async <T>(route: string): Promise<T | null> => {
+      const answer = await stack.request('GET', `/api/sessions/${session}${route}`)
+      return answer.ok ? ((await answer.json()) as T) : null
+    }
+    const nextScreen = async () => (await get<Screen[]>('/screens?count=1'))?.[0]
+    await expect.poll(nextScreen, { timeout: 2 * MINUTES }).toBeTruthy()
+    const screen = (await nextScreen())!
+    expect(screen).toMatchObject({ kind: 'verify', asks: expect.any(String) })
+    const answer = { screen: screen.id, class: 'yes', misfits: [], activeMs: 4_000 }
+    expect((await stack.request('POST', `/api/sessions/${session}/answers`, answer)).status).toBe(200)
+    expect((await stack.request('POST', `/api/sessions/${session}/classes`, { add: 'rust' })).status).toBe(400)
+
+    const lines = (await exported(session, 'jsonl')).trim().split('\n')
+    const said = lines.map((line) => JSON.parse(line) as { digest: string; tags: string[]; annotators: string[] })
+    expect(said).toHaveLength(240)
+    for (const digest of screen.images) {
+      const row = said.find((one) => one.digest === digest)!
+      expect(row.tags).toContain(screen.asks)
+      expect(row.annotators).toHaveLength(1)
+    }
+    expect((await stack.request('POST', `/api/sessions/${session}/stop`)).status).toBe(202)
+    const report = await stack.until(id, ({ status }) => OVER.includes(status), 4 * MINUTES)
+    expect(report.status).toBe('completed')
+    expect(outputs<Labelled>(report, 'annotate').certificate).toBeNull()
   },
   6 * MINUTES,
 )
