@@ -188,6 +188,8 @@ describe.skipIf(!hasBrowser)('a session of 2,000 images in the browser', () => {
     async () => {
       const { run, session } = await openSession('through-kills')
       const { annotator, page } = await sit('eve', session, 'keyboard')
+      // A page with answers to store asks before it goes.
+      page.on('dialog', (dialog) => void dialog.accept())
       const strikes: Readonly<Record<number, () => Promise<unknown>>> = {
         3: () => stack.kill('api'),
         8: () => stack.kill('worker'),
