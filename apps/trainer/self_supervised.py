@@ -22,7 +22,7 @@ from gyre_trainer import CONFIG, DATA, TrainerError, say
 
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0
 PROJECTION = {"small": 512, "large": 2048}
-LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
+LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-4
 # The learning rate belongs to batches of this size; it is raised to during this share of the steps.
 LEARNING_BATCH, WARM_UP = 256, 0.05
 # Images that means and deviations are taken from, and that the model is tried on afterwards; at most.
