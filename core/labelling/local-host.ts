@@ -27,6 +27,7 @@ import {
   recordHeld,
   recordRound,
   requestStop,
+  sessionClosed,
 } from './records.ts'
 import type { AnswerEvent, PlannedScreen, Round, SessionEvent, WithdrawalEvent } from './rounds.ts'
 import { ScreenLeases } from './screen-leases.ts'
@@ -42,7 +43,6 @@ import type {
   SessionState,
   Undone,
 } from './types.ts'
-import { sessionClosed } from './wire.ts'
 
 const PATIENCE_MS = 15_000
 /** Without a sign of life for so long, a person is not there. */

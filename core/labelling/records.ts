@@ -205,3 +205,7 @@ async function readJson<T>(store: ObjectStore, key: ObjectKey): Promise<T | null
     throw error
   }
 }
+
+export function sessionClosed(session: string): PlatformError {
+  return new PlatformError('SESSION_CLOSED', `session ${session} has ended; its answers are kept`, { session })
+}

@@ -7,12 +7,12 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
-import { Readable } from 'node:stream'
 import type { AddressInfo } from 'node:net'
 import { Agent, fetch } from 'undici'
 import { PlatformError, toPlatformError, type ErrorCode, type ErrorDetails } from '#core/errors'
 import { readLease, type ObjectStore } from '#core/storage'
-import { readOutcome, sessionRecord, type SessionOutcome } from './records.ts'
+import { endedSession } from './ended.ts'
+import { readOutcome, sessionRecord } from './records.ts'
 import type {
   AnnotatorStats,
   Answer,
@@ -153,30 +153,7 @@ async function close(server: Server): Promise<void> {
 export async function connectSession(store: ObjectStore, session: string): Promise<SessionHost> {
   await sessionRecord(store, session)
   const ended = await readOutcome(store, session)
-  return ended ? closedSession(session, ended) : new RemoteHost(store, session)
-}
-
-export function sessionClosed(session: string): PlatformError {
-  return new PlatformError('SESSION_CLOSED', `session ${session} has ended; its answers are kept`, { session })
-}
-
-function closedSession(session: string, { state }: SessionOutcome): SessionHost {
-  const refuse = (): Promise<never> => Promise.reject(sessionClosed(session))
-  return {
-    next: () => Promise.resolve([]),
-    submit: refuse,
-    undo: refuse,
-    redo: refuse,
-    changeClasses: refuse,
-    request: refuse,
-    review: refuse,
-    reasons: refuse,
-    state: () => Promise.resolve(state),
-    stop: () => Promise.resolve(state),
-    people: () => Promise.resolve([]),
-    disagreements: () => Promise.resolve([]),
-    labels: () => Readable.from([]),
-  }
+  return ended ? endedSession(store, session, ended) : new RemoteHost(store, session)
 }
 
 class RemoteHost implements SessionHost {
@@ -257,7 +234,7 @@ class RemoteHost implements SessionHost {
       if (answer !== UNREACHED) return answer
     }
     const ended = await readOutcome(this.store, this.session)
-    if (ended) return onEnded(closedSession(this.session, ended))
+    if (ended) return onEnded(endedSession(this.store, this.session, ended))
     const lease = await readLease<HostAddress>(this.store, leaseOf(this.session))
     this.address = lease?.data ?? null
     if (this.address && this.address.url !== known?.url) {

@@ -195,7 +195,9 @@ describe('a session that people answer', () => {
 
     const closed = await connectSession(store, SESSION)
     expect(await closed.next('anna', 3)).toEqual([])
-    expect(await closed.state()).toMatchObject({ status: 'certified' })
+    expect(await closed.state()).toMatchObject({ status: 'certified', people: 1 })
+    expect(await closed.people()).toMatchObject([{ annotator: 'anna', activeMs: 0, agreement: { images: 0 } }])
+    expect(await closed.disagreements(null, 10)).toEqual([])
     await expect(closed.undo('anna')).rejects.toMatchObject({ code: 'SESSION_CLOSED' })
   })
 
