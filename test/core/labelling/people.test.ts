@@ -274,6 +274,31 @@ describe('two processes that both host a session', () => {
   })
 })
 
+describe('a session that an earlier release began', () => {
+  it('goes on after its answers, which lie beside the log', async () => {
+    const former = await Session.open()
+    const [one, two] = await former.answer('anna', 2)
+    const [first, second] = await readEvents(former.store, SESSION)
+    const session = new Session()
+    for (const [key, value] of [
+      [`${one!.id}-anna`, first],
+      [`${two!.id}-anna`, second],
+    ] as const)
+      await session.store.create(`annotations/${SESSION}/${key}.json`, Buffer.from(JSON.stringify(value)))
+    for (const round of await readRounds(former.store, SESSION))
+      await session.store.create(
+        `annotations/${SESSION}/rounds/${String(round.number).padStart(6, '0')}.json`,
+        Buffer.from(JSON.stringify(round)),
+      )
+    await session.begin()
+    const [three] = await session.answer('anna')
+    expect((await session.answers()).map((answer) => answer.screen)).toEqual([one!.id, two!.id, three!.id])
+    await session.begin()
+    expect((await session.host.state()).people).toBe(1)
+    expect((await session.host.undo('anna'))!.screen).toEqual(three)
+  })
+})
+
 describe('taking back and giving again', () => {
   it('goes back and forth across screens, newest first, and ends where somebody goes on', async () => {
     const session = await Session.open()
