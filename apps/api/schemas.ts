@@ -487,6 +487,11 @@ export const modelVersion = z.object({
   report: z.string().nullable(),
   run: z.string().nullable(),
   dataset: z.object({ name: z.string(), version: z.string() }).nullable(),
+  /** Of the labels that it learnt from; null where none speaks of that version. */
+  certificate: z
+    .object({ id: z.string(), atLeast: z.number(), state: z.enum(['stands', 'outgrown', 'revoked']) })
+    .nullable()
+    .optional(),
   registeredAt: z.string().nullable(),
 })
 

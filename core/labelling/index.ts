@@ -44,10 +44,12 @@ export {
 export {
   carriedTo,
   certificateFor,
+  certificatesOf,
   requireCertificate,
   revokeForDrift,
   standingOf,
   type Carried,
+  type CertificateNote,
   type CertifiedVersion,
   type Standing,
 } from './standing.ts'

@@ -141,6 +141,32 @@ export async function revokeForDrift(
   return revoked
 }
 
+/** In short, for pages that tell of something else. */
+export interface CertificateNote extends Pick<Standing, 'state' | 'why'> {
+  readonly id: string
+  readonly version: string
+  readonly session: string
+  readonly atLeast: number
+  readonly labelled: number
+}
+
+/** The certificates of a line that speak of these versions themselves, newest first. */
+export async function certificatesOf(
+  store: ObjectStore,
+  dataset: string,
+  versions: ReadonlySet<string>,
+): Promise<readonly CertificateNote[]> {
+  const own = (await listCertificates(store, dataset)).filter(({ version }) => versions.has(version))
+  return Promise.all(
+    own.map(async (certificate): Promise<CertificateNote> => {
+      const { id, version, report } = certificate
+      const { state, why } = await standingOf(store, certificate)
+      const { session, atLeast, labelled } = report
+      return { id, version, session, atLeast, labelled, state, why }
+    }),
+  )
+}
+
 /** The best that holds of a version, and what it says of it. */
 export interface CertifiedVersion extends Carried {
   readonly certificate: string

@@ -2,6 +2,7 @@
 
 import { versionHistory } from '#core/datasets'
 import { isPlatformError } from '#core/errors'
+import { certificatesOf, type CertificateNote } from '#core/labelling'
 import { listModels, modelVersions } from '#core/registry'
 import { readRun } from '#core/runs'
 import { listEndpoints } from '#core/serving'
@@ -42,6 +43,8 @@ export interface DatasetLineage {
   readonly imports: readonly (LineageEntry & { readonly source: string | null })[]
   /** The version itself, and all it was made from. */
   readonly versions: readonly LineageEntry[]
+  /** What promises how many right labels of one of these versions, newest first. */
+  readonly certificates: readonly CertificateNote[]
   readonly models: readonly ModelUse[]
   readonly endpoints: readonly EndpointUse[]
 }
@@ -57,12 +60,14 @@ export async function datasetLineage(store: ObjectStore, dataset: string, ref = 
     versions.push(entry)
     if (made?.isImport) imports.push({ ...entry, source: made.source })
   }
-  const models = await modelsOf(store, new Set(versions.map(({ version }) => version)))
+  const known = new Set(versions.map(({ version }) => version))
+  const models = await modelsOf(store, known)
   return {
     dataset,
     version: versions[0]!.version,
     imports,
     versions,
+    certificates: await certificatesOf(store, dataset, known),
     models,
     endpoints: await endpointsOf(store, models),
   }

@@ -50,6 +50,19 @@ const lineage = z.object({
   version: z.string(),
   imports: z.array(entry.extend({ source: z.string().nullable() })).readonly(),
   versions: z.array(entry).readonly(),
+  certificates: z
+    .array(
+      z.object({
+        id: z.string(),
+        version: z.string(),
+        session: z.string(),
+        atLeast: z.number(),
+        labelled: z.int(),
+        state: z.enum(['stands', 'outgrown', 'revoked']),
+        why: z.string().nullable(),
+      }),
+    )
+    .readonly(),
   models: z
     .array(z.object({ name: z.string(), version: z.int(), trained: z.boolean(), dataset: z.string() }))
     .readonly(),
