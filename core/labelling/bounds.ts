@@ -100,7 +100,8 @@ export interface Check {
  */
 export function foundTail({ population, sample, found, missRate }: Check, errors: number): number {
   const most = Math.min(sample, errors)
-  if (most <= found) return 1
+  // Whoever may overlook everything finds as few in any set.
+  if (most <= found || missRate >= 1) return 1
   const mean = (sample * errors) / population
   let j = Math.max(sample - (population - errors), farBelow(mean, mean))
   let drawn = Math.exp(

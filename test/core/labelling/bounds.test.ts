@@ -106,6 +106,10 @@ describe('bounds', () => {
     expect(errorsBound({ population: 50, sample: 0, found: 0, missRate: 0 }, 0.05)).toBe(50)
   })
 
+  it.each([0, 1, 7])('people who may overlook everything bound nothing by finding %i', (found) => {
+    expect(errorsBound({ population: 300, sample: 125, found, missRate: 1 }, 0.02)).toBe(300)
+  })
+
   it('the bound holds in at least 95 % of simulated audits with a tenth of the errors overlooked', () => {
     const chance = uniforms(3)
     const [population, errors, sample, missRate, trials] = [400, 12, 120, 0.1, 2_000]
