@@ -12,8 +12,13 @@ import { GRID, type Round } from './rounds.ts'
 const s = KEYBOARD_SECONDS
 
 /** One image in a full grid, and one misfit in it, in seconds. */
-export const SECONDS_SHOWN = s.scan + (s.mental + s.key) / GRID
-export const SECONDS_MISFIT = s.toggle + s.relabel
+const SECONDS_SHOWN = s.scan + (s.mental + s.key) / GRID
+const SECONDS_MISFIT = s.toggle + s.relabel
+
+/** Seconds that an image in a full grid takes, which is a misfit with this chance. */
+export function secondsOf(misfit: number): number {
+  return SECONDS_SHOWN + misfit * SECONDS_MISFIT
+}
 
 export interface Move {
   readonly purpose: Round['purpose']

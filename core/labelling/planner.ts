@@ -20,7 +20,7 @@ import { Growing } from './growing.ts'
 import type { Ledger } from './ledger.ts'
 import { NextPlace } from './line.ts'
 import { planLook, weighMoves, type LookPlan } from './look-plan.ts'
-import { chooseMove, showing, type Move } from './moves.ts'
+import { chooseMove, secondsOf, showing, type Move } from './moves.ts'
 import type { Neighbours } from './neighbours.ts'
 import { outlookOf, type Outlook } from './outlook.ts'
 import { besideBest } from './ordinal.ts'
@@ -43,6 +43,8 @@ const MIN_ROUND = 2 * GRID
 /** Images of each class in a round, or its grids are mostly overhead. */
 const PER_CLASS = 20
 const MAX_ROUND = 50 * GRID
+/** A model is weak while it gets a larger share of the unseen images wrong, as expected. */
+const WEAK = 0.05
 /** Of one cluster in one round, so that a round is diverse. */
 const PER_CLUSTER = 3
 /** A class with fewer labels than that is looked for, among the neighbours of those it has, in this share of a round. */
@@ -350,7 +352,7 @@ export class Planner {
     const early = drawn.slice(0, Math.ceil((size * drawn.length) / wanted))
     const picked = new Set(early)
     for (const image of this.rareOnes(unseen, Math.floor(RARE_SHARE * size))) picked.add(image)
-    for (const image of this.diverse(unseen, size)) {
+    for (const image of this.diverse(instructiveFirst(unseen, wrong), size)) {
       if (picked.size >= size) break
       picked.add(image)
     }
@@ -558,6 +560,17 @@ export class Planner {
     const before = this.ledger.screenCount
     return screens.map((screen, i) => ({ id: String(before + i + 1).padStart(6, '0'), ...screen }))
   }
+}
+
+/**
+ * While the model is weak, images of middling uncertainty come first: those it gets wrong for sure cost a correction each,
+ * and most of them it will get right once it knows more. Later the least certain come first.
+ */
+function instructiveFirst(unseen: readonly number[], wrong: (image: number) => number): readonly number[] {
+  const mean = unseen.reduce((sum, image) => sum + wrong(image), 0) / Math.max(1, unseen.length)
+  if (mean < WEAK) return unseen
+  const worth = (image: number): number => (wrong(image) * (1 - wrong(image))) / secondsOf(wrong(image))
+  return [...unseen].sort((a, b) => worth(b) - worth(a) || a - b)
 }
 
 function typicalOf(members: readonly number[]): number {
