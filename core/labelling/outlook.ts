@@ -1,5 +1,6 @@
 /** What the newest model makes of every image, and how far to trust it there. It steers the work; only audits certify. */
 
+import { breathe } from '#core/inference'
 import { fitCorrectness, type Evidence } from './correctness.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { Prediction } from './probe.ts'
@@ -12,24 +13,29 @@ export interface Outlook {
   readonly outOfFoldWrong: Float64Array
 }
 
+/** Images between two breaths: people who answer meanwhile are not kept waiting. */
+const AT_A_TIME = 4_096
+
 /**
  * @param labels - class of each image, −1 where nobody gave one, [n].
  * @param drawn - images drawn at random.
  * @param factor - how much more often predictions turned out wrong than was expected of them.
  */
-export function outlookOf(
+export async function outlookOf(
   prediction: Prediction,
   labels: Int32Array,
   {
     neighbours,
     drawn,
     factor,
+    signal,
   }: {
     readonly neighbours: Neighbours
     readonly drawn: ReadonlySet<number>
     readonly factor: number
+    readonly signal?: AbortSignal | undefined
   },
-): Outlook {
+): Promise<Outlook> {
   const { best, margin, outOfFold } = prediction
   const factsOf = (image: number, predicted: number, lead: number): number[] => [
     lead,
@@ -42,9 +48,14 @@ export function outlookOf(
   }))
   const chance = fitCorrectness(evidence)
   const scaled = (facts: readonly number[]): number => Math.min(1, factor * chance(facts))
+  const wrong = new Float32Array(labels.length)
+  for (let image = 0; image < wrong.length; image++) {
+    if (image % AT_A_TIME === 0) await breathe(signal)
+    wrong[image] = scaled(factsOf(image, best[image]!, margin[image]!))
+  }
   return {
     prediction,
-    wrong: Float32Array.from(labels, (_, image) => scaled(factsOf(image, best[image]!, margin[image]!))),
+    wrong,
     outOfFoldWrong: Float64Array.from(evidence, ({ facts }) => scaled(facts)),
   }
 }

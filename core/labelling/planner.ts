@@ -128,7 +128,8 @@ export class Planner {
     const classes = this.ledger.problem.classes.length
     const fitted = await fitProbe(space.features, labels, classes, { signal, lambda, drawn })
     const prediction = this.parts.policy.task === 'ordinal' ? besideBest(fitted, this.ledger.liveCodes) : fitted
-    this.outlook = outlookOf(prediction, labels, { neighbours, drawn, factor: surprise(this.ledger) })
+    const factor = surprise(this.ledger)
+    this.outlook = await outlookOf(prediction, labels, { neighbours, drawn, factor, signal })
     return this.outlook
   }
 

@@ -44,7 +44,7 @@ describe('the chance that a prediction is wrong', () => {
     expect(surpriseFactor(Array.from({ length: 9 }, () => ({ expected: 1, found: 99 })))).toBe(2)
   })
 
-  it('is greater where the neighbours do not agree', () => {
+  it('is greater where the neighbours do not agree', async () => {
     // Ten images labelled, two not; neighbours of image 10 are of its predicted class, those of image 11 are not.
     const labels = Int32Array.from([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, -1, -1])
     const best = Int32Array.from([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0])
@@ -59,7 +59,7 @@ describe('the chance that a prediction is wrong', () => {
         margin: new Float32Array(10).fill(0.3),
       },
     }
-    const { wrong } = outlookOf(prediction, labels, {
+    const { wrong } = await outlookOf(prediction, labels, {
       neighbours: { images, size: 2 },
       drawn: new Set(labels.keys()),
       factor: 1,
