@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-const shared = { hookTimeout: 240_000, pool: 'forks' } as const
+/** A browser or a process beside other work takes its time: what is polled for comes, or the test fails. */
+const expectation = { poll: { timeout: 20_000, interval: 50 } }
+const shared = { hookTimeout: 240_000, pool: 'forks', expect: expectation } as const
 
 /** Suites run two files at a time on small machines; each file owns its temporary folders, ports and processes. */
 export default defineConfig({

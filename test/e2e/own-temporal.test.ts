@@ -88,7 +88,7 @@ describe('a worker', () => {
       return { status: answer.status, text: await answer.text() }
     }
     expect(await get('/healthz')).toEqual({ status: 200, text: 'alive\n' })
-    await vi.waitFor(async () => expect(await get('/readyz')).toEqual({ status: 200, text: 'ready\n' }))
+    await vi.waitFor(async () => expect(await get('/readyz')).toEqual({ status: 200, text: 'ready\n' }), 20_000)
     expect((await get('/metrics')).text).toMatch(/^temporal_/m)
     expect((await get('/')).status).toBe(404)
     expect(await end()).toBe(0)
