@@ -1,6 +1,8 @@
 /** The private key that certificates are signed with: as set, else that of the state folder, made when first needed. */
 
-import { readFile, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { createSigningKey, openSigningKey } from '#core/identity'
 import type { WorkerConfig } from './config.ts'
 
@@ -16,9 +18,22 @@ export async function readSigningKey({ value, file }: WorkerConfig['signingKey']
 }
 
 async function keptIn(file: string): Promise<string> {
-  // Exclusive: of two workers at once, both read the one that was written.
-  await writeFile(file, createSigningKey(), { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  })
+  const kept = await readFile(file, 'utf8').catch(unless('ENOENT'))
+  if (kept !== undefined) return kept
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  const made = `${file}.${randomUUID()}`
+  try {
+    await writeFile(made, createSigningKey(), { mode: 0o600, flag: 'wx' })
+    // Whole or not at all: of two workers at once, both read the one that came first.
+    await link(made, file).catch(unless('EEXIST'))
+  } finally {
+    await rm(made, { force: true })
+  }
   return readFile(file, 'utf8')
+}
+
+function unless(code: string): (error: unknown) => undefined {
+  return (error) => {
+    if ((error as NodeJS.ErrnoException).code !== code) throw error
+  }
 }

@@ -461,6 +461,7 @@ describe.skipIf(!hasBrowser)('labelling in the browser', () => {
       const protocol = await browser.context.newCDPSession(page)
       await protocol.send('Emulation.setTouchEmulationEnabled', { enabled: true })
       const touch = async (type: 'touchStart' | 'touchEnd', at?: number) => {
+        if (at !== undefined) await tile(at).waitFor()
         const box = at === undefined ? null : (await tile(at).boundingBox())!
         const touchPoints = box ? [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }] : []
         await protocol.send('Input.dispatchTouchEvent', { type, touchPoints })
