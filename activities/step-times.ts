@@ -10,12 +10,16 @@ export class StepTimes {
   /** Milliseconds of the last body, the step that ran longest ago first. */
   readonly #last = new Map<string, number>()
 
-  /** Runs the body of a step and notes its time; where it fails, that the step is not small. */
-  async measure<T>(step: Named, body: () => Promise<T>): Promise<T> {
-    const from = performance.now()
+  /**
+   * Runs the body of a step and notes its time; where it fails, that the step is not small.
+   *
+   * @param body - calls `begin` when a thread has taken it up: what it waited before is not its own.
+   */
+  async measure<T>(step: Named, body: (begin: () => void) => Promise<T>): Promise<T> {
+    let from = performance.now()
     let ms = Infinity
     try {
-      const result = await body()
+      const result = await body(() => (from = performance.now()))
       ms = performance.now() - from
       return result
     } finally {

@@ -113,7 +113,7 @@ export async function attended<T>(
   }
 }
 
-interface Attempt extends Omit<BodyHooks, 'onLog'> {
+interface Attempt extends Omit<BodyHooks, 'onLog' | 'onBegin'> {
   readonly attempt: number
   readonly timeoutMs: number
   /** What the log of the step ends with where it fails. */
@@ -130,7 +130,7 @@ export async function carryOut(
   const log = new StepLog({ store: ports.store, run: call.run, node: call.node, attempt })
   try {
     const request = requestOf(ports, call, attempt, timeoutMs)
-    const body = () => runBody(request, { ...hooks, onLog: (line) => log.write(line) })
+    const body = (onBegin: () => void) => runBody(request, { ...hooks, onBegin, onLog: (line) => log.write(line) })
     return checkOutput(ports, call, await ports.times.measure(call, body))
   } catch (error) {
     log.write(lastWords?.(error) ?? { level: 'error', text: toPlatformError(error).message })

@@ -51,6 +51,8 @@ export interface BodyHooks {
   onSession(state: SessionState): void
   /** What the step says, line by line. */
   onLog?(line: Spoken): void
+  /** A warm thread has taken the body up. */
+  onBegin?(): void
 }
 
 type Body = (input: never, ctx: StepContext, hooks: BodyHooks, request: BodyRequest) => Promise<unknown>

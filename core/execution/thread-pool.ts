@@ -48,6 +48,7 @@ export class ThreadPool {
   async run(request: BodyRequest, hooks: BodyHooks): Promise<unknown> {
     const crew = this.#crewOf(request.bundle ?? '')
     const thread = await this.#take(crew)
+    hooks.onBegin?.()
     try {
       return await thread.call(request, hooks)
     } finally {

@@ -1,5 +1,6 @@
 /** Which steps are carried out on the way, and which get an activity of their own. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { Plan, PlanNode } from '#core/plan'
 import { createRun, readNode } from '#core/runs'
@@ -65,6 +66,15 @@ it('carries out on the way what took milliseconds the last time', async () => {
   const engine = await setUp(chain(4))
   await engine.times.measure(own, () => Promise.resolve())
   expect(await followed(engine, ['n1'])).toEqual(['n1 done ran', 'n2 done ran', 'n3 done ran'])
+})
+
+it('does not count the time that a step waited for a thread', async () => {
+  const engine = await setUp(chain(2))
+  await engine.times.measure(own, async (begin) => {
+    await delay(40)
+    begin()
+  })
+  expect(await followed(engine, ['n1'])).toEqual(['n1 done ran'])
 })
 
 it.each([
