@@ -108,7 +108,7 @@ export async function findCertificate(store: ObjectStore, name: string): Promise
     'CERTIFICATE_NOT_FOUND',
     byId.length > 1
       ? `${byId.length} certificates have ids that begin with ${name}; write more of it`
-      : `no certificate, session or dataset "${name}" has a certificate; list them with \`gyre annotate certificates\``,
+      : `no certificate is called "${name}" or belongs to a session or dataset of that name; list them with \`gyre annotate certificates\``,
     { certificate: name },
   )
 }

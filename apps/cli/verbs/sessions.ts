@@ -66,7 +66,7 @@ export async function list(options: CommonOptions): Promise<void> {
         dataset,
         state.status,
         `${count(state.labelled)} of ${count(state.images)}`,
-        state.screensLeft === null
+        state.screensLeft === null || state.status !== 'open'
           ? count(state.screens)
           : `${count(state.screens)}, ~${count(state.screensLeft)} left`,
         state.certified ? `≥ ${percent(state.certified.atLeast)}` : '–',
@@ -109,22 +109,27 @@ export async function show(session: string, options: CommonOptions): Promise<voi
   const invocation = new Invocation(options)
   const found = await withStack(invocation, ({ api }) => api.get<Session>(pathOf(session)))
   const { state } = found
-  const seconds = (value: number | null): string =>
-    value === null ? 'not measured yet' : `${value.toFixed(2)} s an image`
+  const seconds = (value: number | null): string => (value === null ? 'not measured' : `${value.toFixed(2)} s an image`)
   invocation.answer(found, () =>
     [
       `${found.id}  ${state.status}  ${found.dataset}`,
       '',
       ` labelled       ${count(state.labelled)} of ${count(state.images)} images, ×${state.speedUp.toFixed(1)} against one by one`,
       ` certified      ${state.certified ? `at least ${percent(state.certified.atLeast)} right` : 'not yet'}`,
-      ` screens        ${count(state.screens)} answered, ${state.screensLeft === null ? 'not known how many' : `about ${count(state.screensLeft)}`} left`,
-      ` time left      ${state.secondsLeft === null ? 'not known yet' : duration(state.secondsLeft * 1_000)}`,
+      ` screens        ${count(state.screens)} answered${state.status === 'open' ? screensLeft(state.screensLeft) : ''}`,
+      ...(state.status === 'open'
+        ? [` time left      ${state.secondsLeft === null ? 'not known yet' : duration(state.secondsLeft * 1_000)}`]
+        : []),
       ` on grids       ${seconds(state.pace.grid)}`,
       ` one by one     ${seconds(state.pace.control)}`,
-      ` people         ${count(state.people)}, who disagree on ${counted(state.disagreements, 'image')}`,
+      ` people         ${count(state.people)}${state.people > 1 ? `, who disagree on ${counted(state.disagreements, 'image')}` : ''}`,
       ` classes        ${state.classes.join(', ')}`,
     ].join('\n'),
   )
+}
+
+function screensLeft(left: number | null): string {
+  return left === null ? ', not known how many left' : `, about ${count(left)} left`
 }
 
 export async function people(session: string, options: CommonOptions): Promise<void> {
