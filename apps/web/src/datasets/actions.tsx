@@ -149,6 +149,7 @@ function Confirm({ action, images, target, onDone, onClose }: ConfirmProps) {
               label={words.asksLabel}
               required
               data-autofocus
+              autoFocus
               list={action === 'label' ? classes : undefined}
               value={word}
               onChange={(event) => setWord(event.currentTarget.value)}
@@ -165,6 +166,7 @@ function Confirm({ action, images, target, onDone, onClose }: ConfirmProps) {
           description="Kept in the history of the dataset"
           required
           data-autofocus={words.asksLabel ? undefined : true}
+          autoFocus={!words.asksLabel}
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
         />

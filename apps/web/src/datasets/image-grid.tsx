@@ -166,6 +166,11 @@ function Scroller(props: ScrollerProps) {
   )
 
   const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'a' && (event.ctrlKey || event.metaKey)) {
+      onSelection({ all: true })
+      event.preventDefault()
+      return
+    }
     if (total === null || total === 0) return
     const page = Math.max(1, Math.floor(height / line)) * columns
     const here = active ?? Math.min(total - 1, Math.ceil(place.content / line) * columns)
@@ -190,7 +195,6 @@ function Scroller(props: ScrollerProps) {
       const row = rowAt(here)
       if (row) onOpen(row)
     } else if (event.key === ' ' || event.key === 'x') void mark(here, event.shiftKey)
-    else if (event.key === 'a' && (event.ctrlKey || event.metaKey)) onSelection({ all: true })
     else return
     event.preventDefault()
   }

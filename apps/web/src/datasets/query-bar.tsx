@@ -239,6 +239,7 @@ function SaveView({ dataset, condition, onClose }: { dataset: string; condition:
         <TextInput
           label="Name"
           data-autofocus
+          autoFocus
           required
           pattern="[a-z0-9]([a-z0-9\-]{0,38}[a-z0-9])?"
           description="Small letters, digits and dashes"

@@ -145,6 +145,7 @@ function TagForm({ entry, onClose }: FormProps) {
         <TextInput
           label="Tag"
           data-autofocus
+          autoFocus
           required
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
@@ -189,6 +190,7 @@ function RestoreForm({ entry, onClose }: FormProps) {
         <TextInput
           label="Why"
           data-autofocus
+          autoFocus
           required
           value={note}
           onChange={(event) => setNote(event.currentTarget.value)}

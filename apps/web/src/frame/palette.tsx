@@ -84,6 +84,7 @@ function ChooserList({ onClose, choices, label, other }: ChooserProps) {
     <div className="chooser">
       <input
         data-autofocus
+        autoFocus
         role="combobox"
         aria-expanded="true"
         aria-controls={id}

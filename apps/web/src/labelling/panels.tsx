@@ -76,6 +76,7 @@ export function CommentBox({ text, onSave, onClose }: CommentProps) {
     <Modal opened onClose={onClose} title="Comment on this screen">
       <Textarea
         data-autofocus
+        autoFocus
         aria-label="Comment"
         description="Goes with your answer, to whoever leads the session. Ctrl Enter keeps it."
         autosize
